@@ -1,0 +1,147 @@
+# Cantus: one non-recursive Makefile. `make help` lists the targets, `make config` what was found.
+#
+# Variables: PROFILE=release|debug|asan  CC=gcc|clang  CUDA=0|1  V=1 (show commands)  PREFIX=/usr/local
+
+PROFILE ?= release
+PREFIX  ?= /usr/local
+V       ?= 0
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+VERSION := 0.1.0
+
+B   := build/$(PROFILE)
+BIN := $(if $(filter release,$(PROFILE)),build/cantus,$(B)/cantus)
+Q   := $(if $(filter 1,$(V)),,@)
+say  = $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n' $(1) $(2))
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+# ---------------------------------------------------------------- what this machine has (probed by compiling and linking)
+# build/config.mk says, for each feature, 1 or nothing, its flags, and why not. Made anew when the prober or CC changes.
+CONFIG := build/config-$(notdir $(firstword $(CC))).mk
+NEEDS_CONFIG := $(filter-out help clean format config-help deps,$(or $(MAKECMDGOALS),all))
+ifneq ($(NEEDS_CONFIG),)
+$(CONFIG): third_party/probe Makefile
+	@mkdir -p build
+	@CC='$(CC)' CUDA='$(CUDA)' third_party/probe > $@
+-include $(CONFIG)
+endif
+
+# ---------------------------------------------------------------- flags
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wvla
+STD  := -std=c11 -D_GNU_SOURCE -I. -Ibuild/gen -fno-strict-aliasing -ffp-contract=off
+OPT_release := -O3 -g
+OPT_debug   := -O0 -g
+OPT_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+LD_asan     := -fsanitize=address,undefined
+CFLAGS  ?= -Werror
+ALL_CFLAGS := $(STD) $(WARN) $(OPT_$(PROFILE)) $(CFLAGS) $(OPENMP_CFLAGS) $(DEP_CFLAGS)
+LIBS    := $(LD_$(PROFILE)) $(OPENMP_LIBS) $(DEP_LIBS) -lpthread -ldl -lm
+
+# ---------------------------------------------------------------- sources
+SRC := $(filter-out core/main.c,$(wildcard core/*.c core/music/*.c core/data/*.c kernels/*.c models/*.c train/*.c infer/*.c))
+# kernels/cpu is compiled once for each instruction set; kernels/reference once for each precision.
+CPU_SRC := $(wildcard kernels/cpu/*.c)
+REF_SRC := $(wildcard kernels/reference/*.c)
+ISA_base   :=
+ISA_avx2   := -mavx2 -mfma -mf16c -ffp-contract=fast
+ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512 -ffp-contract=fast
+ISAS := base $(if $(filter x86_64,$(shell uname -m)),avx2 avx512)
+REALS := float double
+
+OBJ := $(SRC:%.c=$(B)/%.o) \
+       $(foreach i,$(ISAS),$(CPU_SRC:%.c=$(B)/%.$(i).o)) \
+       $(foreach r,$(REALS),$(REF_SRC:%.c=$(B)/%.$(r).o))
+LIB := $(B)/libcantus.a
+UNIT_SRC := $(wildcard tests/unit/*.c)
+UNIT := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
+TOOL_SRC := $(wildcard tests/tools/*.c)
+TOOLS := $(TOOL_SRC:tests/tools/%.c=$(B)/tools/%)
+
+# A change of compiler or flags rebuilds.
+STAMP := $(B)/flags
+$(shell mkdir -p $(B) build/gen; printf '%s\n' '$(CC) $(ALL_CFLAGS) $(VERSION)' | cmp -s - $(STAMP) || printf '%s\n' '$(CC) $(ALL_CFLAGS) $(VERSION)' > $(STAMP))
+
+all: $(BIN) ## build the program (never installs anything)
+
+$(B)/%.o: %.c $(STAMP) | $(CONFIG)
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+$(B)/core/version.o: ALL_CFLAGS += -DCT_VERSION='"$(VERSION)"' -DCT_COMPILER='"$(CC)"' -DCT_PROFILE='"$(PROFILE)"' \
+	-DCT_FEATURES='"$(FEATURES)"' -DCT_REVISION='"$(shell git describe --always --dirty 2>/dev/null || echo unknown)"'
+
+define isa_rule
+$(B)/%.$(1).o: %.c $(STAMP) | $(CONFIG)
+	$$(call say,CC,"$$< ($(1))")
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(ALL_CFLAGS) $$(ISA_$(1)) -DCT_ISA=$(1) -MMD -MP -c $$< -o $$@
+endef
+$(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
+define real_rule
+$(B)/%.$(1).o: %.c $(STAMP) | $(CONFIG)
+	$$(call say,CC,"$$< ($(1))")
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(ALL_CFLAGS) -DCT_REAL=$(1) -MMD -MP -c $$< -o $$@
+endef
+$(foreach r,$(REALS),$(eval $(call real_rule,$(r))))
+
+$(LIB): $(OBJ)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $(OBJ)
+$(BIN): $(B)/core/main.o $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(B)/core/main.o $(LIB) $(LIBS) -o $@
+$(B)/tests/%: tests/unit/%.c $(LIB) $(STAMP)
+	$(call say,TEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests -MMD -MP $< $(LIB) $(LIBS) $(CMOCKA_LIBS) -o $@
+$(B)/tools/%: tests/tools/%.c $(LIB) $(STAMP)
+	$(call say,TOOL,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests -MMD -MP $< $(LIB) $(LIBS) -o $@
+
+-include $(OBJ:.o=.d) $(B)/core/main.d $(UNIT:=.d) $(TOOLS:=.d)
+
+# ---------------------------------------------------------------- targets
+deps: ## install what is missing (Debian or Ubuntu; prints the command first)
+	@third_party/install
+ready:
+	@third_party/install --if-missing
+	@$(MAKE) --no-print-directory $(if $(filter-out 0,$(MISSING_N)),-B) $(CONFIG) >/dev/null
+
+demo: ready ## from nothing to new music in out/demo (installs what is missing)
+	@$(MAKE) --no-print-directory all
+	@tests/demo.sh $(BIN)
+
+test: ready ## unit and end-to-end tests (installs what is missing)
+	@$(MAKE) --no-print-directory test-run
+tools: $(TOOLS) ## measuring tools under build/<profile>/tools
+test-build: all $(UNIT) $(TOOLS)
+test-run: test-build
+	@tests/run $(BIN) $(B)
+test-all: ready ## also what takes long: accuracy on real music, sanitizers, training against the count model
+	@$(MAKE) --no-print-directory test-build
+	@$(MAKE) --no-print-directory test-build PROFILE=asan
+	@tests/run --all $(BIN) $(B)
+
+lint: ## house rules, formatting
+	@third_party/lint
+format: ## rewrite the sources as .clang-format says
+	@clang-format -i $$(git ls-files '*.c' '*.h')
+
+install: $(BIN) ## install the program and its configs below PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/cantus/configs
+	install -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/cantus
+	install -m 644 configs/*.yaml $(DESTDIR)$(PREFIX)/share/cantus/configs
+config: $(CONFIG) ## what was found on this machine, and why not
+	@sed -n 's/^#: //p' $(CONFIG)
+clean: ## remove everything built
+	rm -rf build
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+.PHONY: all deps ready demo test test-build test-run test-all tools lint format install config clean help

@@ -1,0 +1,93 @@
+/* arena.c -- a list of blocks, bumped from the front one; see arena.h. */
+#include "core/arena.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 64, FIRST_BLOCK = 16 << 10, LARGEST_BLOCK = 4 << 20 };
+
+struct ct_arena_block {
+    ct_arena_block *next;
+    size_t          size; /* payload bytes */
+    size_t          used;
+    char            pad[ALIGNMENT - sizeof(void *) - 2 * sizeof(size_t)];
+    char            data[];
+};
+
+static ct_arena_block *block_new(size_t payload, ct_arena_block *next) {
+    if (payload > SIZE_MAX - sizeof(ct_arena_block)) return NULL;
+    size_t          bytes = (sizeof(ct_arena_block) + payload + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    ct_arena_block *block = aligned_alloc(ALIGNMENT, bytes);
+    if (!block) return NULL;
+    block->next = next;
+    block->size = payload;
+    block->used = 0;
+    return block;
+}
+
+void *ct_arena_alloc(ct_arena *arena, size_t count, size_t size) {
+    if (size && count > (SIZE_MAX - ALIGNMENT) / size) {
+        ct_fail(CT_ENOMEM, "out of memory: %zu elements of %zu bytes", count, size);
+        return NULL;
+    }
+    size_t bytes = (count * size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    if (arena->cap && (bytes > arena->cap || arena->used > arena->cap - bytes)) {
+        ct_fail(CT_ENOMEM, "needs more than the %zu MiB allowed here", arena->cap >> 20);
+        return NULL;
+    }
+    ct_arena_block *block = arena->head;
+    if (!block || block->size - block->used < bytes) {
+        size_t payload = block ? block->size * 2 : FIRST_BLOCK;
+        if (payload > LARGEST_BLOCK) payload = LARGEST_BLOCK;
+        if (payload < bytes) payload = bytes;
+        block = block_new(payload, arena->head);
+        if (!block) {
+            ct_fail(CT_ENOMEM, "out of memory: %zu bytes", bytes);
+            return NULL;
+        }
+        arena->head = block;
+    }
+    char *memory = block->data + block->used;
+    block->used += bytes;
+    arena->used += bytes;
+    memset(memory, 0, bytes);
+    return memory;
+}
+
+char *ct_arena_copy(ct_arena *arena, const char *text, size_t bytes) {
+    char *copy = ct_arena_alloc(arena, bytes + 1, 1);
+    if (copy && bytes) memcpy(copy, text, bytes);
+    return copy;
+}
+
+char *ct_arena_printf(ct_arena *arena, const char *format, ...) {
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int n = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    char *text = n < 0 ? NULL : ct_arena_alloc(arena, (size_t)n + 1, 1);
+    if (text) vsnprintf(text, (size_t)n + 1, format, again);
+    va_end(again);
+    return text;
+}
+
+void *ct_arena_grow(ct_arena *arena, void *old, size_t count, size_t *capacity, size_t size) {
+    size_t larger = *capacity ? *capacity * 2 : 16;
+    void  *list = ct_arena_alloc(arena, larger, size);
+    if (!list) return NULL;
+    if (count) memcpy(list, old, count * size);
+    *capacity = larger;
+    return list;
+}
+
+void ct_arena_free(ct_arena *arena) {
+    while (arena->head) {
+        ct_arena_block *next = arena->head->next;
+        free(arena->head);
+        arena->head = next;
+    }
+    arena->used = 0;
+}
