@@ -1,0 +1,59 @@
+/* config.h -- YAML files read through a typed schema.
+ *
+ * A schema is a table of keys: dotted path, kind, fallback, range, one line of
+ * documentation and where the value goes in a plain struct. It drives reading,
+ * overrides (`key=value` on the command line, the value being YAML too), the
+ * resolved copy in a run folder and `--help`.
+ *
+ * Owner: the struct is the caller's; texts in it live in the arena.
+ * Fails: CT_EUSAGE with one line per error, all at once, each with file, line,
+ *        column, what was found and what was expected; unknown keys come with
+ *        the nearest one. No aliases, tags, or documents after the first.
+ */
+#ifndef CT_CORE_CONFIG_H
+#define CT_CORE_CONFIG_H
+
+#include "core/arena.h"
+
+typedef enum ct_kind {
+    CT_KEY_INTEGER, /* int64_t    */
+    CT_KEY_REAL,    /* double     */
+    CT_KEY_BOOL,    /* bool       */
+    CT_KEY_TEXT,    /* const char *, "" when empty */
+    CT_KEY_CHOICE,  /* int: number of the word in `choices` */
+    CT_KEY_LIST     /* elements of a sub-schema, each a map: int64_t count at `offset`, elements at `items` */
+} ct_kind;
+
+typedef struct ct_key ct_key;
+struct ct_key {
+    const char *path;     /* "optimizer.learning_rate" */
+    ct_kind     kind;
+    const char *fallback; /* as it would stand in the file; NULL: the key must be given */
+    double      low, high; /* allowed range of numbers, both included; low == high: any */
+    const char *choices;  /* "table|mlp|off" */
+    size_t      offset;
+    const char *doc;
+    /* lists */
+    const ct_key *element;      /* schema of one element, offsets relative to it */
+    size_t        element_keys, element_size, items;
+    int64_t       most;
+};
+
+typedef struct ct_schema {
+    const char   *name; /* "train" */
+    const ct_key *keys;
+    size_t        count;
+} ct_schema;
+
+/* Read `path` (NULL: no file, defaults only) and apply `overrides`, in order, into `out`. */
+CT_NODISCARD ct_status ct_config_read(const ct_schema *schema, const char *path, const char *const *overrides,
+                                      size_t override_count, ct_arena *arena, void *out);
+/* Where a key was given, as "file:line:column: key", for errors of cross-checks; "key" alone when it was not. `path`s are
+ * those of the last ct_config_read on this thread. */
+const char *ct_config_where(const char *key);
+/* The values as YAML text that reads back to the same values. */
+char *ct_config_print(const ct_schema *schema, const void *values, ct_arena *arena);
+/* Table of keys for --help. */
+char *ct_config_help(const ct_schema *schema, ct_arena *arena);
+
+#endif

@@ -1,0 +1,57 @@
+/* file.h -- files: read or map one, write one whole or not at all, make and walk folders.
+ *
+ * Owner: read bytes live in the arena given; a map lives until ct_file_unmap.
+ * Writing: to a temporary name beside the target, fsync, rename, fsync of the
+ *        folder: a reader sees the old file or the new one, never a part.
+ * Fails: CT_EFAIL with path and the system's reason; nothing half-written stays.
+ */
+#ifndef CT_CORE_FILE_H
+#define CT_CORE_FILE_H
+
+#include "core/arena.h"
+
+typedef struct ct_bytes {
+    uint8_t *at;
+    size_t   count;
+} ct_bytes;
+
+/* Whole file into the arena, a 0 byte behind it. limit: most bytes accepted (0: 4 GiB). */
+CT_NODISCARD ct_status ct_file_read(const char *path, size_t limit, ct_arena *arena, ct_bytes *out);
+/* Read-only map; an empty file maps to {NULL, 0}. */
+CT_NODISCARD ct_status ct_file_map(const char *path, ct_bytes *out);
+void                   ct_file_unmap(ct_bytes *map);
+
+/* All of `bytes` as `path`, atomically. */
+CT_NODISCARD ct_status ct_file_write(const char *path, const void *bytes, size_t count);
+/* The same for a file written in parts: begin, any number of put, then commit or abandon. */
+typedef struct ct_writer {
+    char path[4096], temporary[4112];
+    void *stream; /* FILE */
+    bool  failed;
+} ct_writer;
+CT_NODISCARD ct_status ct_writer_begin(ct_writer *writer, const char *path);
+void                   ct_writer_put(ct_writer *writer, const void *bytes, size_t count);
+void                   ct_writer_print(ct_writer *writer, const char *format, ...) CT_PRINTF(2, 3);
+CT_NODISCARD ct_status ct_writer_commit(ct_writer *writer);
+void                   ct_writer_abandon(ct_writer *writer);
+
+bool ct_file_exists(const char *path);
+bool ct_folder_exists(const char *path);
+/* The folder and those above it. */
+CT_NODISCARD ct_status ct_folder_make(const char *path);
+/* fsync a folder, so that renames in it last. */
+CT_NODISCARD ct_status ct_folder_sync(const char *path);
+/* Remove a folder of plain files and folders (links are removed, never followed). */
+CT_NODISCARD ct_status ct_folder_remove(const char *path);
+/* Names of all plain files below `path` whose name ends in one of `endings` (NULL-ended list, any case), relative to
+ * `path`, sorted by byte value. Links to files are read, links to folders not followed. At most `limit` files (0: no
+ * limit). */
+CT_NODISCARD ct_status ct_folder_list(const char *path, const char *const *endings, size_t limit, ct_arena *arena,
+                                      char ***names, size_t *count);
+/* Names of the folders right below `path`, sorted. */
+CT_NODISCARD ct_status ct_folder_folders(const char *path, ct_arena *arena, char ***names, size_t *count);
+
+/* SHA-256 as 64 hex digits and a 0. */
+void ct_sha256(const void *bytes, size_t count, char hex[65]);
+
+#endif
