@@ -19,6 +19,7 @@ typedef struct ct_command {
 } ct_command;
 
 /* Read the usual words `CONFIG [key=value ...]` of a command into its config. */
-CT_NODISCARD ct_status ct_command_config(const ct_command *command, int count, char **words, ct_arena *arena, void *out);
+CT_NODISCARD ct_status ct_command_config(const ct_command *command, int count, char **words, ct_arena *arena,
+                                         void *out);
 
 #endif

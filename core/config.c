@@ -80,12 +80,16 @@ static void check_names(ct_reading *r, const ct_key *keys, size_t count, const c
                 if (last && !strcmp(last + 1, name->text)) d = 1;
                 if (d < least) least = d, nearest = keys[k].path;
             }
-            if (nearest) complain(r, name, "unknown key %s (did you mean %s?)", path, nearest);
-            else complain(r, name, "unknown key %s (see --help for the keys there are)", path);
+            if (nearest)
+                complain(r, name, "unknown key %s (did you mean %s?)", path, nearest);
+            else
+                complain(r, name, "unknown key %s (see --help for the keys there are)", path);
         } else if (is_folder) {
             const ct_node *value = map->values[i];
-            if (value->kind == CT_NODE_MAP) check_names(r, keys, count, value, path);
-            else complain(r, value, "%s: expected a map of keys", path);
+            if (value->kind == CT_NODE_MAP)
+                check_names(r, keys, count, value, path);
+            else
+                complain(r, value, "%s: expected a map of keys", path);
         }
     }
 }
@@ -119,12 +123,16 @@ static void read_keys(ct_reading *r, const ct_key *keys, size_t count, const ct_
     for (size_t i = 0; i < count; i++) {
         const ct_node *node = find(map, keys[i].path);
         ct_node        fallback = {.kind = CT_NODE_TEXT, .text = keys[i].fallback, .source = "default"};
-        if (node) read_value(r, &keys[i], node, arena, out);
-        else if (!keys[i].fallback) complain(r, map, "%s is missing: %s", keys[i].path, keys[i].doc);
-        else if (keys[i].kind != CT_KEY_LIST) read_value(r, &keys[i], &fallback, arena, out);
+        if (node)
+            read_value(r, &keys[i], node, arena, out);
+        else if (!keys[i].fallback)
+            complain(r, map, "%s is missing: %s", keys[i].path, keys[i].doc);
+        else if (keys[i].kind != CT_KEY_LIST)
+            read_value(r, &keys[i], &fallback, arena, out);
         else {
             ct_node *list;
-            if (ct_yaml_text(keys[i].fallback, "default", arena, &list) == CT_OK) read_value(r, &keys[i], list, arena, out);
+            if (ct_yaml_text(keys[i].fallback, "default", arena, &list) == CT_OK)
+                read_value(r, &keys[i], list, arena, out);
         }
     }
 }
@@ -141,11 +149,13 @@ static void read_value(ct_reading *r, const ct_key *key, const ct_node *node, ct
         for (size_t i = 0; i < node->count; i++) {
             const ct_node *item = node->values[i];
             if (item->kind != CT_NODE_MAP) {
-                complain(r, item, "%s: element %zu is no map; expected {%s: ...}", key->path, i + 1, key->element[0].path);
+                complain(r, item, "%s: element %zu is no map; expected {%s: ...}", key->path, i + 1,
+                         key->element[0].path);
                 continue;
             }
             check_names(r, key->element, key->element_keys, item, "");
-            read_keys(r, key->element, key->element_keys, item, arena, (char *)out + key->items + i * key->element_size);
+            read_keys(r, key->element, key->element_keys, item, arena,
+                      (char *)out + key->items + i * key->element_size);
         }
         return;
     }
@@ -160,30 +170,38 @@ static void read_value(ct_reading *r, const ct_key *key, const ct_node *node, ct
     switch (key->kind) {
     case CT_KEY_INTEGER: {
         int64_t value = strtoll(text, &end, 10);
-        if (node->quoted || end == text || *end || errno) complain(r, node, "%s: expected a whole number, found \"%s\"", key->path, text);
+        if (node->quoted || end == text || *end || errno)
+            complain(r, node, "%s: expected a whole number, found \"%s\"", key->path, text);
         else if (key->low < key->high && ((double)value < key->low || (double)value > key->high))
             complain(r, node, "%s: %s is outside %.15g to %.15g", key->path, text, key->low, key->high);
-        else memcpy(place, &value, sizeof value);
+        else
+            memcpy(place, &value, sizeof value);
         break;
     }
     case CT_KEY_REAL: {
         double value = strtod(text, &end);
-        if (node->quoted || end == text || *end || !isfinite(value)) complain(r, node, "%s: expected a number, found \"%s\"", key->path, text);
+        if (node->quoted || end == text || *end || !isfinite(value))
+            complain(r, node, "%s: expected a number, found \"%s\"", key->path, text);
         else if (key->low < key->high && (value < key->low || value > key->high))
             complain(r, node, "%s: %s is outside %.15g to %.15g", key->path, text, key->low, key->high);
-        else memcpy(place, &value, sizeof value);
+        else
+            memcpy(place, &value, sizeof value);
         break;
     }
     case CT_KEY_BOOL: {
         bool yes = !strcmp(text, "true"), no = !strcmp(text, "false");
-        if (!yes && !no) complain(r, node, "%s: expected true or false, found \"%s\"", key->path, text);
-        else memcpy(place, &yes, sizeof yes);
+        if (!yes && !no)
+            complain(r, node, "%s: expected true or false, found \"%s\"", key->path, text);
+        else
+            memcpy(place, &yes, sizeof yes);
         break;
     }
     case CT_KEY_CHOICE: {
         int value = choice_number(key->choices, text);
-        if (value < 0) complain(r, node, "%s: expected one of %s, found \"%s\"", key->path, key->choices, text);
-        else memcpy(place, &value, sizeof value);
+        if (value < 0)
+            complain(r, node, "%s: expected one of %s, found \"%s\"", key->path, key->choices, text);
+        else
+            memcpy(place, &value, sizeof value);
         break;
     }
     default: {
@@ -230,7 +248,8 @@ static _Thread_local const ct_node *last_root;
 ct_status ct_config_read(const ct_schema *schema, const char *path, const char *const *overrides, size_t override_count,
                          ct_arena *arena, void *out) {
     ct_node *root = NULL;
-    if (path) CT_TRY(ct_yaml_file(path, arena, &root));
+    if (path)
+        CT_TRY(ct_yaml_file(path, arena, &root));
     else {
         root = CT_NEW(arena, ct_node, 1);
         if (!root) return CT_ENOMEM;
@@ -238,7 +257,8 @@ ct_status ct_config_read(const ct_schema *schema, const char *path, const char *
     }
     if (root->kind == CT_NODE_TEXT && !*root->text) root->kind = CT_NODE_MAP; /* an empty file */
     if (root->kind != CT_NODE_MAP)
-        return ct_fail(CT_EUSAGE, "%s:1:1: expected `key: value` lines, found a %s", path, root->kind == CT_NODE_LIST ? "list" : "single value");
+        return ct_fail(CT_EUSAGE, "%s:1:1: expected `key: value` lines, found a %s", path,
+                       root->kind == CT_NODE_LIST ? "list" : "single value");
     for (size_t i = 0; i < override_count; i++) {
         const char *equals = strchr(overrides[i], '=');
         if (!equals || equals == overrides[i])
@@ -261,8 +281,10 @@ ct_status ct_config_read(const ct_schema *schema, const char *path, const char *
 const char *ct_config_where(const char *key) {
     static _Thread_local char text[600];
     const ct_node            *node = last_root ? find(last_root, key) : NULL;
-    if (node && node->line > 0) snprintf(text, sizeof text, "%s:%d:%d: %s", node->source, node->line, node->column, key);
-    else snprintf(text, sizeof text, "%s", key);
+    if (node && node->line > 0)
+        snprintf(text, sizeof text, "%s:%d:%d: %s", node->source, node->line, node->column, key);
+    else
+        snprintf(text, sizeof text, "%s", key);
     return text;
 }
 
@@ -306,7 +328,9 @@ static void print_value(ct_text *t, const ct_key *key, const void *values) {
         add(t, "%s", word);
         break;
     }
-    case CT_KEY_BOOL: add(t, "%s", *(const bool *)place ? "true" : "false"); break;
+    case CT_KEY_BOOL:
+        add(t, "%s", *(const bool *)place ? "true" : "false");
+        break;
     case CT_KEY_CHOICE: {
         int v;
         memcpy(&v, place, sizeof v);
@@ -365,8 +389,10 @@ char *ct_config_help(const ct_schema *schema, ct_arena *arena) {
         const ct_key *k = &schema->keys[i];
         add(&t, "  %-28s %s", k->path, k->doc);
         if (k->choices) add(&t, "; one of %s", k->choices);
-        if (k->fallback) add(&t, " (default %s)\n", *k->fallback ? k->fallback : "none");
-        else add(&t, " (must be given)\n");
+        if (k->fallback)
+            add(&t, " (default %s)\n", *k->fallback ? k->fallback : "none");
+        else
+            add(&t, " (must be given)\n");
     }
     return t.at;
 }

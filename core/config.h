@@ -26,15 +26,15 @@ typedef enum ct_kind {
 
 typedef struct ct_key ct_key;
 struct ct_key {
-    const char *path;     /* "optimizer.learning_rate" */
-    ct_kind     kind;
-    const char *fallback; /* as it would stand in the file; NULL: the key must be given */
-    double      low, high; /* allowed range of numbers, both included; low == high: any */
-    const char *choices;  /* "table|mlp|off" */
-    size_t      offset;
-    const char *doc;
+    const char   *path; /* "optimizer.learning_rate" */
+    ct_kind       kind;
+    const char   *fallback;  /* as it would stand in the file; NULL: the key must be given */
+    double        low, high; /* allowed range of numbers, both included; low == high: any */
+    const char   *choices;   /* "table|mlp|off" */
+    size_t        offset;
+    const char   *doc;
     /* lists */
-    const ct_key *element;      /* schema of one element, offsets relative to it */
+    const ct_key *element; /* schema of one element, offsets relative to it */
     size_t        element_keys, element_size, items;
     int64_t       most;
 };
@@ -48,12 +48,12 @@ typedef struct ct_schema {
 /* Read `path` (NULL: no file, defaults only) and apply `overrides`, in order, into `out`. */
 CT_NODISCARD ct_status ct_config_read(const ct_schema *schema, const char *path, const char *const *overrides,
                                       size_t override_count, ct_arena *arena, void *out);
-/* Where a key was given, as "file:line:column: key", for errors of cross-checks; "key" alone when it was not. `path`s are
- * those of the last ct_config_read on this thread. */
-const char *ct_config_where(const char *key);
+/* Where a key was given, as "file:line:column: key", for errors of cross-checks; "key" alone when it was not. `path`s
+ * are those of the last ct_config_read on this thread. */
+const char            *ct_config_where(const char *key);
 /* The values as YAML text that reads back to the same values. */
-char *ct_config_print(const ct_schema *schema, const void *values, ct_arena *arena);
+char                  *ct_config_print(const ct_schema *schema, const void *values, ct_arena *arena);
 /* Table of keys for --help. */
-char *ct_config_help(const ct_schema *schema, ct_arena *arena);
+char                  *ct_config_help(const ct_schema *schema, ct_arena *arena);
 
 #endif

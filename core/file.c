@@ -24,8 +24,10 @@ ct_status ct_file_read(const char *path, size_t limit, ct_arena *arena, ct_bytes
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0) return system_failure("open", path);
     ct_status status = CT_OK;
-    if (fstat(file, &about) < 0) status = system_failure("stat", path);
-    else if (!S_ISREG(about.st_mode)) status = ct_fail(CT_EFAIL, "%s: is no plain file", path);
+    if (fstat(file, &about) < 0)
+        status = system_failure("stat", path);
+    else if (!S_ISREG(about.st_mode))
+        status = ct_fail(CT_EFAIL, "%s: is no plain file", path);
     else if ((uint64_t)about.st_size > limit)
         status = ct_fail(CT_EFAIL, "%s: %lld bytes, at most %zu are accepted", path, (long long)about.st_size, limit);
     size_t size = status == CT_OK ? (size_t)about.st_size : 0, done = 0;
@@ -33,9 +35,12 @@ ct_status ct_file_read(const char *path, size_t limit, ct_arena *arena, ct_bytes
     if (status == CT_OK && !out->at) status = CT_ENOMEM;
     while (status == CT_OK && done < size) {
         ssize_t n = read(file, out->at + done, size - done);
-        if (n > 0) done += (size_t)n;
-        else if (n == 0) break; /* it has become shorter: what is there is what is read */
-        else if (errno != EINTR) status = system_failure("read", path);
+        if (n > 0)
+            done += (size_t)n;
+        else if (n == 0)
+            break; /* it has become shorter: what is there is what is read */
+        else if (errno != EINTR)
+            status = system_failure("read", path);
     }
     out->count = done;
     close(file);
@@ -48,12 +53,16 @@ ct_status ct_file_map(const char *path, ct_bytes *out) {
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0) return system_failure("open", path);
     ct_status status = CT_OK;
-    if (fstat(file, &about) < 0) status = system_failure("stat", path);
-    else if (!S_ISREG(about.st_mode)) status = ct_fail(CT_EFAIL, "%s: is no plain file", path);
+    if (fstat(file, &about) < 0)
+        status = system_failure("stat", path);
+    else if (!S_ISREG(about.st_mode))
+        status = ct_fail(CT_EFAIL, "%s: is no plain file", path);
     else if (about.st_size > 0) {
         void *map = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_PRIVATE, file, 0);
-        if (map == MAP_FAILED) status = system_failure("map", path);
-        else *out = (ct_bytes){map, (size_t)about.st_size};
+        if (map == MAP_FAILED)
+            status = system_failure("map", path);
+        else
+            *out = (ct_bytes){map, (size_t)about.st_size};
     }
     close(file);
     return status;
@@ -68,9 +77,12 @@ void ct_file_unmap(ct_bytes *map) {
 static void folder_of(const char *path, char *folder, size_t size) {
     snprintf(folder, size, "%s", path);
     char *slash = strrchr(folder, '/');
-    if (slash == folder) folder[1] = 0;
-    else if (slash) *slash = 0;
-    else snprintf(folder, size, ".");
+    if (slash == folder)
+        folder[1] = 0;
+    else if (slash)
+        *slash = 0;
+    else
+        snprintf(folder, size, ".");
 }
 
 ct_status ct_writer_begin(ct_writer *writer, const char *path) {
@@ -195,7 +207,8 @@ static ct_status list(ct_listing *listing, const char *root, const char *below, 
         if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")) continue;
         char        name[4096];
         struct stat about;
-        if ((size_t)snprintf(name, sizeof name, "%s%s%s", below, *below ? "/" : "", entry->d_name) >= sizeof name) continue;
+        if ((size_t)snprintf(name, sizeof name, "%s%s%s", below, *below ? "/" : "", entry->d_name) >= sizeof name)
+            continue;
         if (fstatat(dirfd(folder), entry->d_name, &about, AT_SYMLINK_NOFOLLOW) != 0) continue;
         bool is_folder = S_ISDIR(about.st_mode);
         if (S_ISLNK(about.st_mode) &&
@@ -205,14 +218,18 @@ static ct_status list(ct_listing *listing, const char *root, const char *below, 
             status = list(listing, root, name, depth + 1);
             continue;
         }
-        if (listing->endings ? !S_ISREG(about.st_mode) || !ends_in(entry->d_name, listing->endings) : !is_folder) continue;
+        if (listing->endings ? !S_ISREG(about.st_mode) || !ends_in(entry->d_name, listing->endings) : !is_folder)
+            continue;
         if (listing->limit && listing->count == listing->limit)
             status = ct_fail(CT_EFAIL, "%s: more than %zu files", root, listing->limit);
-        else if (!CT_PUSH(listing->arena, listing->names, listing->count, listing->capacity)) status = CT_ENOMEM;
+        else if (!CT_PUSH(listing->arena, listing->names, listing->count, listing->capacity))
+            status = CT_ENOMEM;
         else {
             char *copy = ct_arena_copy(listing->arena, name, strlen(name));
-            if (!copy) status = CT_ENOMEM;
-            else listing->names[listing->count++] = copy;
+            if (!copy)
+                status = CT_ENOMEM;
+            else
+                listing->names[listing->count++] = copy;
         }
     }
     closedir(folder);
@@ -250,7 +267,8 @@ ct_status ct_folder_remove(const char *path) {
         snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
         if (fstatat(dirfd(folder), entry->d_name, &about, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(about.st_mode))
             status = ct_folder_remove(name);
-        else if (unlinkat(dirfd(folder), entry->d_name, 0) != 0) status = system_failure("remove", name);
+        else if (unlinkat(dirfd(folder), entry->d_name, 0) != 0)
+            status = system_failure("remove", name);
     }
     closedir(folder);
     if (status == CT_OK && rmdir(path) != 0) status = system_failure("remove", path);

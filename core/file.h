@@ -25,7 +25,7 @@ void                   ct_file_unmap(ct_bytes *map);
 CT_NODISCARD ct_status ct_file_write(const char *path, const void *bytes, size_t count);
 /* The same for a file written in parts: begin, any number of put, then commit or abandon. */
 typedef struct ct_writer {
-    char path[4096], temporary[4112];
+    char  path[4096], temporary[4112];
     void *stream; /* FILE */
     bool  failed;
 } ct_writer;
@@ -35,8 +35,8 @@ void                   ct_writer_print(ct_writer *writer, const char *format, ..
 CT_NODISCARD ct_status ct_writer_commit(ct_writer *writer);
 void                   ct_writer_abandon(ct_writer *writer);
 
-bool ct_file_exists(const char *path);
-bool ct_folder_exists(const char *path);
+bool                   ct_file_exists(const char *path);
+bool                   ct_folder_exists(const char *path);
 /* The folder and those above it. */
 CT_NODISCARD ct_status ct_folder_make(const char *path);
 /* fsync a folder, so that renames in it last. */

@@ -95,7 +95,8 @@ void ct_json_add(ct_json *array, ct_json *value) {
 }
 
 char *ct_json_print(const ct_json *value, int indent, ct_arena *arena) {
-    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9) | (indent ? JSON_INDENT((size_t)indent) : 0));
+    char *text =
+        json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9) | (indent ? JSON_INDENT((size_t)indent) : 0));
     if (!text) {
         ct_fail(CT_ENOMEM, "can't print JSON: out of memory or a number that is not finite");
         return NULL;

@@ -25,7 +25,7 @@ const char *ct_json_text(const ct_json *value, const char *fallback);
 int64_t     ct_json_integer(const ct_json *value, int64_t fallback);
 double      ct_json_real(const ct_json *value, double fallback); /* whole numbers too */
 /* Keys and values of an object: for (void *i = NULL; ct_json_next(object, &i, &key, &value);) */
-bool ct_json_next(const ct_json *object, void **iterator, const char **key, ct_json **value);
+bool        ct_json_next(const ct_json *object, void **iterator, const char **key, ct_json **value);
 
 ct_json *ct_json_new_object(void);
 ct_json *ct_json_new_array(void);
@@ -36,6 +36,6 @@ ct_json *ct_json_new_bool(bool value);
 void     ct_json_set(ct_json *object, const char *key, ct_json *value);
 void     ct_json_add(ct_json *array, ct_json *value);
 /* Text in the arena; indent 0: one line. NULL when memory is out. */
-char *ct_json_print(const ct_json *value, int indent, ct_arena *arena);
+char    *ct_json_print(const ct_json *value, int indent, ct_arena *arena);
 
 #endif

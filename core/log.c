@@ -41,9 +41,12 @@ double ct_seconds(void) {
 
 const char *ct_duration(double seconds, char *text, size_t size) {
     long s = seconds < 0 ? 0 : (long)(seconds + 0.5);
-    if (s >= 3600) snprintf(text, size, "%ld h %02ld min", s / 3600, s / 60 % 60);
-    else if (s >= 60) snprintf(text, size, "%ld min %02ld s", s / 60, s % 60);
-    else snprintf(text, size, "%ld s", s);
+    if (s >= 3600)
+        snprintf(text, size, "%ld h %02ld min", s / 3600, s / 60 % 60);
+    else if (s >= 60)
+        snprintf(text, size, "%ld min %02ld s", s / 60, s % 60);
+    else
+        snprintf(text, size, "%ld s", s);
     return text;
 }
 

@@ -28,14 +28,14 @@ void ct_progress_at(ct_progress *progress, int64_t done, const char *detail);
 void ct_progress_end(ct_progress *progress);
 
 /* Seconds on a clock that never goes back. */
-double ct_seconds(void);
+double      ct_seconds(void);
 /* "2 h 05 min", "3 min 20 s", "12 s": for people. */
 const char *ct_duration(double seconds, char *text, size_t size);
 
 /* From here on the signals above set the flag instead of killing. */
-void ct_stop_install(void);
+void      ct_stop_install(void);
 /* 0, or the signal that asked to stop. */
-int ct_stop_asked(void);
+int       ct_stop_asked(void);
 /* CT_ESTOP with a message once a stop was asked for, else CT_OK. */
 ct_status ct_stop_check(void);
 

@@ -19,8 +19,9 @@ size_t ct_npy_header(ct_npy_type type, int64_t rows, int64_t columns, char heade
     uint16_t length = CT_NPY_HEADER - 10;
     header[8] = (char)(length & 255);
     header[9] = (char)(length >> 8);
-    int n = snprintf(header + 10, CT_NPY_HEADER - 10, "{'descr': '%s', 'fortran_order': False, 'shape': (%lld, %lld), }",
-                     types[type].descr, (long long)rows, (long long)columns);
+    int n =
+        snprintf(header + 10, CT_NPY_HEADER - 10, "{'descr': '%s', 'fortran_order': False, 'shape': (%lld, %lld), }",
+                 types[type].descr, (long long)rows, (long long)columns);
     memset(header + 10 + n, ' ', (size_t)(CT_NPY_HEADER - 10 - n));
     header[CT_NPY_HEADER - 1] = '\n';
     return CT_NPY_HEADER;
@@ -38,24 +39,29 @@ ct_status ct_npy_write(const char *path, ct_npy_type type, int64_t rows, int64_t
 static ct_status parse(const char *path, ct_npy *npy) {
     const uint8_t *b = npy->map.at;
     size_t         n = npy->map.count;
-    if (n < 10 || memcmp(b, "\x93NUMPY", 6)) return ct_fail(CT_EFAIL, "%s: is no .npy file (its first bytes are not \\x93NUMPY)", path);
+    if (n < 10 || memcmp(b, "\x93NUMPY", 6))
+        return ct_fail(CT_EFAIL, "%s: is no .npy file (its first bytes are not \\x93NUMPY)", path);
     if (b[6] < 1 || b[6] > 3) return ct_fail(CT_EFAIL, "%s: .npy version %d.%d; 1 to 3 are read", path, b[6], b[7]);
     size_t wide = b[6] == 1 ? 2 : 4, start = 8 + wide;
     if (n < start) return ct_fail(CT_EFAIL, "%s: truncated in its header", path);
     size_t length = (size_t)b[8] | (size_t)b[9] << 8;
     if (wide == 4) length |= (size_t)b[10] << 16 | (size_t)b[11] << 24;
-    if (length > n - start || length > 4096) return ct_fail(CT_EFAIL, "%s: header of %zu bytes in a file of %zu", path, length, n);
+    if (length > n - start || length > 4096)
+        return ct_fail(CT_EFAIL, "%s: header of %zu bytes in a file of %zu", path, length, n);
     char header[4097];
     memcpy(header, b + start, length);
     header[length] = 0;
-    const char *descr = strstr(header, "'descr'"), *order = strstr(header, "'fortran_order'"), *shape = strstr(header, "'shape'");
-    if (!descr || !order || !shape) return ct_fail(CT_EFAIL, "%s: no descr, fortran_order and shape in the .npy header", path);
+    const char *descr = strstr(header, "'descr'"), *order = strstr(header, "'fortran_order'"),
+               *shape = strstr(header, "'shape'");
+    if (!descr || !order || !shape)
+        return ct_fail(CT_EFAIL, "%s: no descr, fortran_order and shape in the .npy header", path);
     if (strstr(order, "True") == order + strcspn(order, "TF"))
         return ct_fail(CT_EFAIL, "%s: is in Fortran order; C order is read (hint: numpy.ascontiguousarray)", path);
     descr = strchr(descr + 7, '\'');
     size_t t = 0;
     while (t < CT_COUNT(types) && !(descr && !strncmp(descr + 1, types[t].descr, 3) && descr[4] == '\'')) t++;
-    if (t == CT_COUNT(types)) return ct_fail(CT_EFAIL, "%s: element type %.6s; <u2, <i4, <f4 and <f8 are read", path, descr ? descr : "?");
+    if (t == CT_COUNT(types))
+        return ct_fail(CT_EFAIL, "%s: element type %.6s; <u2, <i4, <f4 and <f8 are read", path, descr ? descr : "?");
     npy->type = (ct_npy_type)t;
     const char *p = strchr(shape, '(');
     long long   rows = -1, columns = 1;
@@ -72,7 +78,8 @@ static ct_status parse(const char *path, ct_npy *npy) {
     if (rows < 0 || columns < 0) return ct_fail(CT_EFAIL, "%s: one or two dimensions are read", path);
     size_t room = (n - start - length) / types[t].size;
     if (columns && (uint64_t)rows > room / (uint64_t)columns)
-        return ct_fail(CT_EFAIL, "%s: truncated: its header says %lld x %lld elements, the file holds %zu", path, rows, columns, room);
+        return ct_fail(CT_EFAIL, "%s: truncated: its header says %lld x %lld elements, the file holds %zu", path, rows,
+                       columns, room);
     npy->rows = rows;
     npy->columns = columns;
     npy->data = b + start + length;

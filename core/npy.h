@@ -26,9 +26,10 @@ void                   ct_npy_close(ct_npy *npy);
 
 /* Header of a C-order array, into `header`; returns its length (a multiple of 64). */
 enum { CT_NPY_HEADER = 128 };
-size_t ct_npy_header(ct_npy_type type, int64_t rows, int64_t columns, char header[CT_NPY_HEADER]);
+size_t                 ct_npy_header(ct_npy_type type, int64_t rows, int64_t columns, char header[CT_NPY_HEADER]);
 /* Write a whole array atomically. */
-CT_NODISCARD ct_status ct_npy_write(const char *path, ct_npy_type type, int64_t rows, int64_t columns, const void *data);
+CT_NODISCARD ct_status ct_npy_write(const char *path, ct_npy_type type, int64_t rows, int64_t columns,
+                                    const void *data);
 size_t                 ct_npy_item(ct_npy_type type);
 
 #endif

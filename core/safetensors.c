@@ -13,7 +13,8 @@ static size_t item_size(const char *dtype) {
     static const struct {
         const char *name;
         size_t      size;
-    } sizes[] = {{"F64", 8}, {"I64", 8}, {"U64", 8}, {"F32", 4}, {"I32", 4}, {"U32", 4}, {"BF16", 2}, {"F16", 2}, {"U16", 2}, {"I16", 2}, {"U8", 1}, {"I8", 1}, {"BOOL", 1}};
+    } sizes[] = {{"F64", 8}, {"I64", 8}, {"U64", 8}, {"F32", 4}, {"I32", 4}, {"U32", 4}, {"BF16", 2},
+                 {"F16", 2}, {"U16", 2}, {"I16", 2}, {"U8", 1},  {"I8", 1},  {"BOOL", 1}};
     for (size_t i = 0; i < CT_COUNT(sizes); i++)
         if (!strcmp(sizes[i].name, dtype)) return sizes[i].size;
     return 0;
@@ -32,7 +33,8 @@ static ct_status read_tensor(const char *path, const char *name, const ct_json *
     size_t         item = item_size(dtype);
     if (!item) return ct_fail(CT_EFAIL, "%s: tensor %s: unknown dtype \"%s\"", path, name, dtype);
     if (!ct_json_is_array(shape) || ct_json_count(shape) > CT_TENSOR_DIMENSIONS)
-        return ct_fail(CT_EFAIL, "%s: tensor %s: shape of at most %d numbers expected", path, name, CT_TENSOR_DIMENSIONS);
+        return ct_fail(CT_EFAIL, "%s: tensor %s: shape of at most %d numbers expected", path, name,
+                       CT_TENSOR_DIMENSIONS);
     out->name = ct_arena_copy(arena, name, strlen(name));
     out->dtype = ct_arena_copy(arena, dtype, strlen(dtype));
     if (!out->name || !out->dtype) return CT_ENOMEM;
@@ -46,10 +48,11 @@ static ct_status read_tensor(const char *path, const char *name, const ct_json *
     }
     int64_t begin = ct_json_integer(ct_json_at(offsets, 0), -1), end = ct_json_integer(ct_json_at(offsets, 1), -1);
     if (begin < 0 || end < begin || (uint64_t)end > room)
-        return ct_fail(CT_EFAIL, "%s: tensor %s: data at %lld..%lld, but the file holds %zu bytes of data (truncated?)", path, name,
-                       (long long)begin, (long long)end, room);
+        return ct_fail(CT_EFAIL, "%s: tensor %s: data at %lld..%lld, but the file holds %zu bytes of data (truncated?)",
+                       path, name, (long long)begin, (long long)end, room);
     if ((uint64_t)(end - begin) != bytes)
-        return ct_fail(CT_EFAIL, "%s: tensor %s: its shape needs %zu bytes, its offsets span %lld", path, name, bytes, (long long)(end - begin));
+        return ct_fail(CT_EFAIL, "%s: tensor %s: its shape needs %zu bytes, its offsets span %lld", path, name, bytes,
+                       (long long)(end - begin));
     out->data = data + begin;
     out->bytes = bytes;
     return CT_OK;
@@ -83,7 +86,9 @@ static ct_status read_header(const char *path, ct_safetensors *file, const ct_js
     if (file->count) qsort(file->tensors, file->count, sizeof *file->tensors, by_place);
     for (size_t i = 0; i < file->count; i++) {
         size_t begin = (size_t)((const uint8_t *)file->tensors[i].data - data);
-        if (begin != end) return ct_fail(CT_EFAIL, "%s: tensor %s: data begins at %zu, expected %zu (overlap or hole)", path, file->tensors[i].name, begin, end);
+        if (begin != end)
+            return ct_fail(CT_EFAIL, "%s: tensor %s: data begins at %zu, expected %zu (overlap or hole)", path,
+                           file->tensors[i].name, begin, end);
         end = begin + file->tensors[i].bytes;
     }
     if (end != room) return ct_fail(CT_EFAIL, "%s: %zu bytes behind the last tensor", path, room - end);
@@ -100,10 +105,12 @@ ct_status ct_safetensors_open(const char *path, ct_safetensors *out) {
     if (status == CT_OK) {
         for (int i = 7; i >= 0; i--) length = length << 8 | out->map.at[i];
         if (length > HEADER_MOST || length > out->map.count - 8)
-            status = ct_fail(CT_EFAIL, "%s: header of %llu bytes in a file of %zu (truncated, or no safetensors file)", path, (unsigned long long)length, out->map.count);
+            status = ct_fail(CT_EFAIL, "%s: header of %llu bytes in a file of %zu (truncated, or no safetensors file)",
+                             path, (unsigned long long)length, out->map.count);
     }
     if (status == CT_OK) status = ct_json_parse((const char *)out->map.at + 8, (size_t)length, path, &header);
-    if (status == CT_OK && !ct_json_is_object(header)) status = ct_fail(CT_EFAIL, "%s: its header is no JSON object", path);
+    if (status == CT_OK && !ct_json_is_object(header))
+        status = ct_fail(CT_EFAIL, "%s: its header is no JSON object", path);
     if (status == CT_OK) status = read_header(path, out, header, 8 + (size_t)length);
     ct_json_free(header);
     if (status != CT_OK) ct_safetensors_close(out);
@@ -136,7 +143,8 @@ ct_status ct_safetensors_write(const char *path, const ct_tensor_entry *tensors,
     size_t    end = 0;
     if (metadata_count) {
         ct_json *map = ct_json_new_object();
-        for (size_t i = 0; i < metadata_count; i++) ct_json_set(map, metadata[i].key, ct_json_new_text(metadata[i].value));
+        for (size_t i = 0; i < metadata_count; i++)
+            ct_json_set(map, metadata[i].key, ct_json_new_text(metadata[i].value));
         ct_json_set(header, "__metadata__", map);
     }
     for (size_t i = 0; i < count; i++) {

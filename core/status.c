@@ -10,7 +10,7 @@ enum { MESSAGE_BYTES = 4096 };
 static _Thread_local char message[MESSAGE_BYTES];
 
 ct_status ct_fail(ct_status code, const char *format, ...) {
-    char text[MESSAGE_BYTES]; /* the arguments may point into the old message */
+    char    text[MESSAGE_BYTES]; /* the arguments may point into the old message */
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
@@ -21,7 +21,7 @@ ct_status ct_fail(ct_status code, const char *format, ...) {
 
 ct_status ct_context(ct_status code, const char *format, ...) {
     if (code == CT_OK) return code;
-    char text[MESSAGE_BYTES];
+    char    text[MESSAGE_BYTES];
     va_list arguments;
     va_start(arguments, format);
     int n = vsnprintf(text, sizeof text, format, arguments);

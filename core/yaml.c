@@ -37,9 +37,12 @@ static ct_status convert(yaml_document_t *document, int index, const char *sourc
     if (!n || !node) return CT_ENOMEM;
     *node = (ct_node){.source = source, .line = (int)n->start_mark.line + 1, .column = (int)n->start_mark.column + 1};
     *out = node;
-    if (depth > DEEPEST) return ct_fail(CT_EUSAGE, "%s:%d:%d: nested deeper than %d", source, node->line, node->column, DEEPEST);
-    if (used[index]) return ct_fail(CT_EUSAGE, "%s:%d:%d: aliases (*name) are not supported", source, node->line, node->column);
-    if (!plain_tag(n)) return ct_fail(CT_EUSAGE, "%s:%d:%d: tags (!name) are not supported", source, node->line, node->column);
+    if (depth > DEEPEST)
+        return ct_fail(CT_EUSAGE, "%s:%d:%d: nested deeper than %d", source, node->line, node->column, DEEPEST);
+    if (used[index])
+        return ct_fail(CT_EUSAGE, "%s:%d:%d: aliases (*name) are not supported", source, node->line, node->column);
+    if (!plain_tag(n))
+        return ct_fail(CT_EUSAGE, "%s:%d:%d: tags (!name) are not supported", source, node->line, node->column);
     used[index] = true;
     if (n->type == YAML_SCALAR_NODE) {
         node->text = ct_arena_copy(arena, (const char *)n->data.scalar.value, n->data.scalar.length);
@@ -60,7 +63,8 @@ static ct_status convert(yaml_document_t *document, int index, const char *sourc
     for (yaml_node_pair_t *p = n->data.mapping.pairs.start; p < n->data.mapping.pairs.top; p++) {
         ct_node *key, *value;
         CT_TRY(convert(document, p->key, source, depth + 1, used, arena, &key));
-        if (key->kind != CT_NODE_TEXT) return ct_fail(CT_EUSAGE, "%s:%d:%d: a key must be a single word", source, key->line, key->column);
+        if (key->kind != CT_NODE_TEXT)
+            return ct_fail(CT_EUSAGE, "%s:%d:%d: a key must be a single word", source, key->line, key->column);
         CT_TRY(convert(document, p->value, source, depth + 1, used, arena, &value));
         CT_TRY(ct_node_add(node, key, value, arena));
     }
@@ -82,8 +86,10 @@ static ct_status parse(const unsigned char *text, size_t count, const char *sour
     yaml_node_t *first = yaml_document_get_root_node(&document);
     if (!first) {
         *root = CT_NEW(arena, ct_node, 1);
-        if (*root) **root = (ct_node){.text = "", .source = source, .line = 1, .column = 1};
-        else status = CT_ENOMEM;
+        if (*root)
+            **root = (ct_node){.text = "", .source = source, .line = 1, .column = 1};
+        else
+            status = CT_ENOMEM;
     } else {
         size_t nodes = (size_t)(document.nodes.top - document.nodes.start);
         bool  *used = CT_NEW(arena, bool, nodes + 1);
@@ -95,7 +101,8 @@ static ct_status parse(const unsigned char *text, size_t count, const char *sour
             status = ct_fail(CT_EUSAGE, "%s:%zu: not valid YAML: %s", source, parser.problem_mark.line + 1,
                              parser.problem ? parser.problem : "unreadable bytes");
         else {
-            if (yaml_document_get_root_node(&document)) status = ct_fail(CT_EUSAGE, "%s: more than one document", source);
+            if (yaml_document_get_root_node(&document))
+                status = ct_fail(CT_EUSAGE, "%s: more than one document", source);
             yaml_document_delete(&document);
         }
     }

@@ -21,7 +21,7 @@ struct ct_node {
     ct_node    **keys;   /* of a map */
     ct_node    **values; /* of a map or a list */
     size_t       count, capacity;
-    const char  *source; /* file name, or where else it came from */
+    const char  *source;       /* file name, or where else it came from */
     int          line, column; /* from 1; 0: unknown */
 };
 

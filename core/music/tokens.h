@@ -48,6 +48,8 @@ typedef struct ct_melody_state {
     uint8_t         pitch, velocity;
     uint8_t         pitch_class; /* of the last PITCH, 12: none yet */
     bool            rested;      /* the last token was a REST: none may follow before a note or a bar line */
+    int32_t         bar, change, section;            /* what holds the position: private to tokens.c */
+    int32_t         occurrences[CT_SECTION_COUNT];   /* sections begun, by label: private to tokens.c */
 } ct_melody_state;
 
 void ct_melody_begin(ct_melody_state *state, const ct_piece *backbone);
