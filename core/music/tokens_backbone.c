@@ -20,10 +20,10 @@ enum expect {
 
 /* flags */
 enum {
-    STATED = 1,        /* the piece's first chord (or that there is none) has been stated */
-    BEAT_CHORD = 2,    /* this beat's own chord is written */
-    INSIDE_CHORD = 4,  /* a change inside this beat is written */
-    KEY_WRITTEN = 8,   /* in this bar, or one that comes after it in order */
+    STATED = 1,       /* the piece's first chord (or that there is none) has been stated */
+    BEAT_CHORD = 2,   /* this beat's own chord is written */
+    INSIDE_CHORD = 4, /* a change inside this beat is written */
+    KEY_WRITTEN = 8,  /* in this bar, or one that comes after it in order */
     METER_WRITTEN = 16,
     TEMPO_WRITTEN = 32,
     OF_BEAT = BEAT_CHORD | INSIDE_CHORD,
@@ -115,10 +115,14 @@ static const char *beat_refused(const ct_backbone_state *s, int token) {
 
 static const char *refused(const ct_backbone_state *s, int token) {
     switch ((enum expect)s->expect) {
-    case EXPECT_BOS: return token == CT_B_BOS ? NULL : "BOS";
-    case EXPECT_KEY: return within(token, CT_B_KEY, 24) ? NULL : "KEY";
-    case EXPECT_METER: return within(token, CT_B_METER, CT_METRE_COUNT) ? NULL : "METER";
-    case EXPECT_TEMPO: return within(token, CT_B_TEMPO, CT_TEMPO_COUNT) ? NULL : "TEMPO";
+    case EXPECT_BOS:
+        return token == CT_B_BOS ? NULL : "BOS";
+    case EXPECT_KEY:
+        return within(token, CT_B_KEY, 24) ? NULL : "KEY";
+    case EXPECT_METER:
+        return within(token, CT_B_METER, CT_METRE_COUNT) ? NULL : "METER";
+    case EXPECT_TEMPO:
+        return within(token, CT_B_TEMPO, CT_TEMPO_COUNT) ? NULL : "TEMPO";
     case EXPECT_SECTION:
         if (token == CT_B_EOS) return end_refused(s);
         if (!within(token, CT_B_SECTION, CT_SECTION_COUNT)) return "SECTION or EOS";
@@ -126,16 +130,21 @@ static const char *refused(const ct_backbone_state *s, int token) {
     case EXPECT_LENGTH:
         if (!within(token, CT_B_LENGTH, CT_SECTION_BARS_MAX)) return "LENGTH";
         return length_refused(s, token - CT_B_LENGTH + 1);
-    case EXPECT_BAR: return token == CT_B_BAR ? NULL : "BAR";
-    case EXPECT_BEAT: return beat_refused(s, token);
-    case EXPECT_ROOT: return root_refused(s, token);
-    case EXPECT_QUAL: return within(token, CT_B_QUAL, CT_QUALITY_COUNT) ? NULL : "QUAL";
+    case EXPECT_BAR:
+        return token == CT_B_BAR ? NULL : "BAR";
+    case EXPECT_BEAT:
+        return beat_refused(s, token);
+    case EXPECT_ROOT:
+        return root_refused(s, token);
+    case EXPECT_QUAL:
+        return within(token, CT_B_QUAL, CT_QUALITY_COUNT) ? NULL : "QUAL";
     case EXPECT_BASS:
         if (!within(token, CT_B_BASS, 12)) return "BASS";
         if (ct_chord_same(s->before, (ct_chord){s->chord.root, s->chord.quality, (uint8_t)(token - CT_B_BASS)}))
             return "another BASS, for this chord is in force already";
         return NULL;
-    case EXPECT_NOTHING: break;
+    case EXPECT_NOTHING:
+        break;
     }
     return "nothing, for the piece has ended";
 }
@@ -233,9 +242,9 @@ static uint16_t at_most(int32_t value, int32_t most) {
 
 void ct_backbone_row(const ct_backbone_state *state, int token, bool open, uint16_t *row) {
     const ct_backbone_state *s = state;
-    bool                     chord = s->chord.root != CT_NO_CHORD, section = s->section != NO_SECTION, bar = s->bar >= 0;
-    bool                     length = s->expect != EXPECT_LENGTH && section;
-    int32_t                  step = s->bar_step + s->pos;
+    bool    chord = s->chord.root != CT_NO_CHORD, section = s->section != NO_SECTION, bar = s->bar >= 0;
+    bool    length = s->expect != EXPECT_LENGTH && section;
+    int32_t step = s->bar_step + s->pos;
     row[CT_BC_TOKEN] = (uint16_t)token;
     row[CT_BC_ROOT] = s->chord.root;
     row[CT_BC_QUALITY] = chord ? s->chord.quality : CT_V_QUALITY_NONE;

@@ -22,6 +22,7 @@ static void follow(ct_melody_state *s) {
 }
 
 void ct_melody_begin(ct_melody_state *state, const ct_piece *backbone) {
+    CT_ASSERT(backbone->bar_count > 0 && backbone->section_count > 0 && backbone->sections[0].first == 0);
     *state = (ct_melody_state){.piece = backbone,
                                .expect = EXPECT_BOS,
                                .end = ct_piece_steps(backbone),
@@ -43,8 +44,10 @@ static int32_t next_line(const ct_melody_state *s) {
 /* NULL where the token may come, else what is expected in its place. */
 static const char *refused(const ct_melody_state *s, int token) {
     switch ((enum expect)s->expect) {
-    case EXPECT_BOS: return token == CT_M_BOS ? NULL : "BOS";
-    case EXPECT_VEL: return within(token, CT_M_VEL, CT_VELOCITY_COUNT) ? NULL : "VEL";
+    case EXPECT_BOS:
+        return token == CT_M_BOS ? NULL : "BOS";
+    case EXPECT_VEL:
+        return within(token, CT_M_VEL, CT_VELOCITY_COUNT) ? NULL : "VEL";
     case EXPECT_DUR:
         if (!within(token, CT_M_DUR, CT_DURATION_MAX)) return "DUR";
         return token - CT_M_DUR + 1 <= s->end - s->position ? NULL : "a DUR that ends within the piece";
@@ -57,7 +60,8 @@ static const char *refused(const ct_melody_state *s, int token) {
         if (token - CT_M_REST + 1 > (next_line(s) < s->end ? next_line(s) : s->end) - s->position)
             return "a REST that ends within the bar";
         return NULL;
-    case EXPECT_NOTHING: break;
+    case EXPECT_NOTHING:
+        break;
     }
     return "nothing, for the melody has ended";
 }
@@ -74,8 +78,8 @@ ct_status ct_melody_push(ct_melody_state *state, int token) {
     if (expected) {
         char name[32];
         return ct_fail(CT_EFAIL, "bar %d, step %d: found %s, expected %s", s->bar,
-                       s->position - (s->piece->bar_count ? s->piece->bars[s->bar].start : 0),
-                       ct_token_name(CT_MELODY, token, name, sizeof name), expected);
+                       s->position - s->piece->bars[s->bar].start, ct_token_name(CT_MELODY, token, name, sizeof name),
+                       expected);
     }
     bool rest = false;
     if (token == CT_M_BOS) {
@@ -119,8 +123,8 @@ void ct_melody_row(const ct_melody_state *state, int token, bool open, uint16_t 
     const ct_piece        *p = s->piece;
     const ct_bar          *bar = &p->bars[s->bar];
     const ct_section      *section = &p->sections[s->section];
-    int32_t                step = s->position - bar->start, next = s->change + 1, beat = s->position / CT_STEPS_PER_BEAT;
-    uint16_t               unused;
+    int32_t  step = s->position - bar->start, next = s->change + 1, beat = s->position / CT_STEPS_PER_BEAT;
+    uint16_t unused;
     row[CT_MC_TOKEN] = (uint16_t)token;
     write_change(p, s->change, &row[CT_MC_ROOT], &row[CT_MC_QUALITY]);
     row[CT_MC_BASS] = row[CT_MC_ROOT] == CT_V_ROOT_NONE ? 12 : p->changes[s->change].chord.bass;

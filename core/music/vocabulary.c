@@ -9,7 +9,7 @@ static const ct_column melody_columns[] = {CT_MELODY_COLUMNS(COLUMN)};
 #undef COLUMN
 
 _Static_assert(CT_B_COUNT == 256 && CT_M_COUNT == 327, "the vocabularies of format version 1");
-_Static_assert(CT_BC_COUNT <= CT_COLUMNS_MAX && CT_MC_COUNT <= CT_COLUMNS_MAX, "room for a row");
+_Static_assert((int)CT_BC_COUNT <= (int)CT_COLUMNS_MAX && (int)CT_MC_COUNT <= (int)CT_COLUMNS_MAX, "room for a row");
 
 const ct_column *ct_columns(ct_stage stage, int *count) {
     *count = stage == CT_BACKBONE ? CT_BC_COUNT : CT_MC_COUNT;
@@ -63,7 +63,7 @@ static const token_kind melody_kinds[] = {
 const char *ct_token_name(ct_stage stage, int token, char *text, size_t size) {
     static const char *const single[] = {"BOS", "EOS", "BAR"};
     const token_kind        *kinds = stage == CT_BACKBONE ? backbone_kinds : melody_kinds;
-    size_t count = stage == CT_BACKBONE ? CT_COUNT(backbone_kinds) : CT_COUNT(melody_kinds);
+    size_t                   count = stage == CT_BACKBONE ? CT_COUNT(backbone_kinds) : CT_COUNT(melody_kinds);
     if (token >= 0 && token < (int)CT_COUNT(single)) {
         snprintf(text, size, "%s", single[token]);
         return text;
