@@ -100,6 +100,7 @@ typedef struct ct_op_info {
     double (*flops)(const void *params);
 } ct_op_info;
 const ct_op_info *ct_op_about(ct_op op);
+bool ct_op_may_be_null(ct_op op, const char *field);
 /* Bytes the op has to move at least: every array read or written once. */
 double ct_op_bytes(ct_op op, const ct_params *params);
 
