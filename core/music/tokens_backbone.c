@@ -259,7 +259,7 @@ void ct_backbone_row(const ct_backbone_state *state, int token, bool open, uint1
     row[CT_BC_LEFT] = s->total ? at_most(bars_left(s), 63) : 65;
     row[CT_BC_PREVIOUS_ROOT] = s->previous_root;
     row[CT_BC_BAR] = bar ? at_most(s->bar, UINT16_MAX) : 0;
-    row[CT_BC_PHASE] = bar ? (uint16_t)(step * (CT_PHASES_PER_BAR / ct_metre_steps(s->metre))) : 0;
+    row[CT_BC_PHASE] = (uint16_t)(bar ? step * (CT_PHASES_PER_BAR / ct_metre_steps(s->metre)) : 0);
     row[CT_BC_PLACE] = (uint16_t)s->place;
     row[CT_BC_OPEN] = open;
 }
