@@ -36,7 +36,7 @@
     X(METRE, "impossible time signatures left out")                                                                    \
     X(KEY, "impossible key signatures left out")                                                                       \
     X(TEXT, "texts cut to 127 bytes")                                                                                  \
-    X(LATE, "events after tick 268435455 left out")                                                                    \
+    X(LATE, "events from tick 268435455 on left out")                                                                  \
     X(EVENTS, "events after the 1048576th left out")
 #define FIX_ENUM(id, words) FIX_##id,
 #define FIX_WORDS(id, words) words,
@@ -107,7 +107,7 @@ static bool read_number(repairer *r, uint32_t *out) {
 
 /* ---- events */
 static ct_status keep(repairer *r, int64_t tick, const uint8_t *data, int size, size_t text) {
-    if (tick > CT_MIDI_TICK_MAX) {
+    if (tick >= CT_MIDI_TICK_MAX) {
         r->fixed[FIX_LATE]++;
         return CT_OK;
     }
@@ -149,7 +149,10 @@ static ct_status read_meta(repairer *r, int64_t tick, bool *whole, bool *end) {
     *end = type == 0x2f;
     *whole = read_number(r, &length) && length <= r->limit - r->pos;
     if (*end) {
-        if (*whole && length) r->fixed[FIX_META]++;
+        if (*whole && length) {
+            r->fixed[FIX_META]++;
+            r->pos += length;
+        }
         *whole = true;
         return CT_OK;
     }
