@@ -245,6 +245,13 @@ static ct_status set(ct_node *root, const char *path, ct_node *value, ct_arena *
 
 static _Thread_local const ct_node *last_root;
 
+static ct_status read_root(const ct_schema *schema, const ct_node *root, ct_arena *arena, void *out) {
+    ct_reading reading = {0};
+    check_names(&reading, schema->keys, schema->count, root, "");
+    read_keys(&reading, schema->keys, schema->count, root, arena, out);
+    return reading.count ? ct_fail(CT_EUSAGE, "%s", reading.errors) : CT_OK;
+}
+
 ct_status ct_config_read(const ct_schema *schema, const char *path, const char *const *overrides, size_t override_count,
                          ct_arena *arena, void *out) {
     ct_node *root = NULL;
@@ -270,12 +277,15 @@ ct_status ct_config_read(const ct_schema *schema, const char *path, const char *
         value->line = 0;
         CT_TRY(set(root, name, value, arena));
     }
-    ct_reading reading = {0};
-    check_names(&reading, schema->keys, schema->count, root, "");
-    read_keys(&reading, schema->keys, schema->count, root, arena, out);
     last_root = root;
-    if (reading.count) return ct_fail(CT_EUSAGE, "%s", reading.errors);
-    return CT_OK;
+    return read_root(schema, root, arena, out);
+}
+
+ct_status ct_config_read_text(const ct_schema *schema, const char *yaml, const char *name, ct_arena *arena, void *out) {
+    ct_node *root;
+    CT_TRY(ct_yaml_text(yaml, name, arena, &root));
+    if (root->kind != CT_NODE_MAP) return ct_fail(CT_EUSAGE, "%s: expected `key: value` lines", name);
+    return read_root(schema, root, arena, out);
 }
 
 const char *ct_config_where(const char *key) {
@@ -367,16 +377,19 @@ char *ct_config_print(const ct_schema *schema, const void *values, ct_arena *are
     ct_text t = {.size = 64 << 10};
     t.at = ct_arena_alloc(arena, t.size, 1);
     if (!t.at) return NULL;
-    char open[128] = "";
+    const char *before = "";
     for (size_t i = 0; i < schema->count; i++) { /* keys of one folder stand together in the schema */
-        const char *path = schema->keys[i].path, *dot = strrchr(path, '.');
-        char        folder[128] = "";
-        if (dot) snprintf(folder, sizeof folder, "%.*s", (int)(dot - path), path);
-        if (strcmp(folder, open) && *folder) add(&t, "%s:\n", folder);
-        memcpy(open, folder, sizeof open);
-        add(&t, "%s%s: ", dot ? "  " : "", dot ? dot + 1 : path);
+        const char *path = schema->keys[i].path, *part = path;
+        size_t      same = 0; /* length of the folders shared with the key before */
+        for (size_t n = 0; path[n] && path[n] == before[n]; n++)
+            if (path[n] == '.') same = n + 1;
+        int depth = 0;
+        for (const char *dot; (dot = strchr(part, '.')); part = dot + 1, depth++)
+            if ((size_t)(dot - path) >= same) add(&t, "%*s%.*s:\n", 2 * depth, "", (int)(dot - part), part);
+        add(&t, "%*s%s: ", 2 * depth, "", part);
         print_value(&t, &schema->keys[i], values);
         add(&t, "\n");
+        before = path;
     }
     return t.at;
 }

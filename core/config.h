@@ -48,6 +48,9 @@ typedef struct ct_schema {
 /* Read `path` (NULL: no file, defaults only) and apply `overrides`, in order, into `out`. */
 CT_NODISCARD ct_status ct_config_read(const ct_schema *schema, const char *path, const char *const *overrides,
                                       size_t override_count, ct_arena *arena, void *out);
+/* The same for YAML text that came from `name`. */
+CT_NODISCARD ct_status ct_config_read_text(const ct_schema *schema, const char *yaml, const char *name, ct_arena *arena,
+                                           void *out);
 /* Where a key was given, as "file:line:column: key", for errors of cross-checks; "key" alone when it was not. `path`s
  * are those of the last ct_config_read on this thread. */
 const char            *ct_config_where(const char *key);

@@ -19,7 +19,8 @@ int ct_column_find(const ct_column *columns, int count, const char *name) {
 }
 
 ct_chord_columns ct_chord_columns_of(const ct_column *columns, int count) {
-    ct_chord_columns c = {ct_column_find(columns, count, "root"), ct_column_find(columns, count, "quality"), ct_column_find(columns, count, "key")};
+    ct_chord_columns c = {ct_column_find(columns, count, "root"), ct_column_find(columns, count, "quality"),
+                          ct_column_find(columns, count, "key")};
     if (c.root < 0 || c.quality < 0 || c.key < 0) c.root = c.quality = c.key = -1;
     return c;
 }
@@ -48,7 +49,8 @@ static ct_status read_columns(const char *where, const ct_json *list, ct_arena *
         while (t < CT_COUNT(turns) && strcmp(turns[t], turn)) t++;
         if (!*name || size < 0 || size > 65535 || group < 0 || t == CT_COUNT(turns))
             return ct_fail(CT_EFAIL, "%s: column %zu: name, size 0..65535, group and transpose expected", where, i);
-        out->columns[i] = (ct_column){ct_arena_copy(arena, name, strlen(name)), (uint16_t)size, (uint8_t)group, (uint8_t)t};
+        out->columns[i] =
+            (ct_column){ct_arena_copy(arena, name, strlen(name)), (uint16_t)size, (uint8_t)group, (uint8_t)t};
         if (!out->columns[i].name) return CT_ENOMEM;
     }
     return CT_OK;
@@ -135,12 +137,16 @@ static ct_status read_songs(ct_dataset *d, char *text, const char *path) {
             bool fine = hash && song.split != CT_SPLITS;
             for (int s = 0; s < CT_STAGES; s++) fine = fine && read_range(&rest, &song.first[s], &song.rows[s]);
             if (!fine)
-                return ct_fail(CT_EFAIL, "%s:%d: expected source, sha256, split (train, valid or test), first row and rows of both stages", path, number + 1);
+                return ct_fail(
+                    CT_EFAIL,
+                    "%s:%d: expected source, sha256, split (train, valid or test), first row and rows of both stages",
+                    path, number + 1);
             for (int s = 0; s < CT_STAGES; s++) {
                 int64_t all = d->stage[s].present ? d->stage[s].npy.rows : 0;
                 if (song.rows[s] < 0 || song.first[s] < 0 || song.first[s] > all || song.rows[s] > all - song.first[s])
-                    return ct_fail(CT_EFAIL, "%s:%d: %s: %s rows %lld + %lld, but there are %lld", path, number + 1, source,
-                                   ct_stage_names[s], (long long)song.first[s], (long long)song.rows[s], (long long)all);
+                    return ct_fail(CT_EFAIL, "%s:%d: %s: %s rows %lld + %lld, but there are %lld", path, number + 1,
+                                   source, ct_stage_names[s], (long long)song.first[s], (long long)song.rows[s],
+                                   (long long)all);
             }
             if (!CT_PUSH(&d->arena, d->songs, d->song_count, capacity)) return CT_ENOMEM;
             d->songs[d->song_count++] = song;
@@ -156,14 +162,17 @@ static ct_status open_all(ct_dataset *d) {
     ct_bytes about, songs;
     snprintf(path, sizeof path, "%s/dataset.json", d->path);
     if (!ct_file_exists(path))
-        return ct_fail(CT_EFAIL, "%s: no dataset here: dataset.json is missing (hint: cantus prepare makes one)", d->path);
+        return ct_fail(CT_EFAIL, "%s: no dataset here: dataset.json is missing (hint: cantus prepare makes one)",
+                       d->path);
     CT_TRY(ct_file_read(path, LARGEST_TEXT, &d->arena, &about));
     ct_json *json;
     CT_TRY(ct_json_parse((const char *)about.at, about.count, path, &json));
     ct_status status = CT_OK;
     int64_t   format = ct_json_integer(ct_json_get(json, "format"), -1);
     if (format != CT_FORMAT_VERSION)
-        status = ct_fail(CT_EFAIL, "%s: dataset format %lld, this program reads format %d (hint: run cantus prepare again)", path, (long long)format, CT_FORMAT_VERSION);
+        status =
+            ct_fail(CT_EFAIL, "%s: dataset format %lld, this program reads format %d (hint: run cantus prepare again)",
+                    path, (long long)format, CT_FORMAT_VERSION);
     const ct_json *stages = ct_json_get(json, "stages");
     for (int s = 0; s < CT_STAGES && status == CT_OK; s++) {
         const ct_json *stage = ct_json_get(stages, ct_stage_names[s]);
@@ -196,7 +205,8 @@ void ct_dataset_close(ct_dataset *dataset) {
     *dataset = (ct_dataset){0};
 }
 
-ct_status ct_dataset_split(const ct_dataset *dataset, ct_split split, ct_arena *arena, int64_t **songs, int64_t *count) {
+ct_status ct_dataset_split(const ct_dataset *dataset, ct_split split, ct_arena *arena, int64_t **songs,
+                           int64_t *count) {
     *songs = CT_NEW(arena, int64_t, (size_t)dataset->song_count);
     if (!*songs) return CT_ENOMEM;
     *count = 0;

@@ -33,7 +33,7 @@ typedef struct ct_stage_data {
     int          column_count;
     const char **vocabulary; /* names of the tokens; column 0 is the token */
     int          vocabulary_size;
-    bool         native;     /* vocabulary and columns are this program's own: grammar and transposition apply */
+    bool         native; /* vocabulary and columns are this program's own: grammar and transposition apply */
 } ct_stage_data;
 
 typedef struct ct_dataset {
@@ -53,7 +53,7 @@ static inline const uint16_t *ct_dataset_row(const ct_dataset *d, int stage, int
     return (const uint16_t *)d->stage[stage].npy.data + row * d->stage[stage].column_count;
 }
 /* Number of the column called `name`, -1 when there is none. */
-int ct_column_find(const ct_column *columns, int count, const char *name);
+int                    ct_column_find(const ct_column *columns, int count, const char *name);
 /* Songs of a split, by their order in songs.tsv: indices in the arena. */
 CT_NODISCARD ct_status ct_dataset_split(const ct_dataset *dataset, ct_split split, ct_arena *arena, int64_t **songs,
                                         int64_t *count);
@@ -62,7 +62,7 @@ CT_NODISCARD ct_status ct_dataset_split(const ct_dataset *dataset, ct_split spli
 typedef struct ct_chord_columns {
     int root, quality, key; /* -1: the dataset has none */
 } ct_chord_columns;
-ct_chord_columns ct_chord_columns_of(const ct_column *columns, int count);
+ct_chord_columns   ct_chord_columns_of(const ct_column *columns, int count);
 static inline bool ct_segment_changes(ct_chord_columns c, const uint16_t *a, const uint16_t *b) {
     return a[c.root] != b[c.root] || a[c.quality] != b[c.quality] || a[c.key] != b[c.key];
 }

@@ -35,7 +35,8 @@ void ct_batch_lay(ct_batch *b, const ct_dataset *d, int stage, int64_t song, int
     const ct_song *s = &d->songs[song];
     int            columns = b->columns, open = ct_column_find(d->stage[stage].columns, columns, "open");
     int64_t        n = line * b->tokens + at;
-    memcpy(b->rows + n * columns, ct_dataset_row(d, stage, s->first[stage] + first), (size_t)(count * columns) * sizeof *b->rows);
+    memcpy(b->rows + n * columns, ct_dataset_row(d, stage, s->first[stage] + first),
+           (size_t)(count * columns) * sizeof *b->rows);
     for (int64_t i = 0; i < count; i++) {
         bool            last = first + i + 1 == s->rows[stage];
         const uint16_t *next = last ? NULL : ct_dataset_row(d, stage, s->first[stage] + first + i + 1);
@@ -57,8 +58,8 @@ ct_status ct_loader_open(const ct_dataset *dataset, const ct_loader_options *opt
     out->song_count = kept;
     if (!kept) {
         ct_loader_close(out);
-        return ct_fail(CT_EFAIL, "%s: no song with %s rows in the split %s", dataset->path, ct_stage_names[options->stage],
-                       ct_split_names[options->split]);
+        return ct_fail(CT_EFAIL, "%s: no song with %s rows in the split %s", dataset->path,
+                       ct_stage_names[options->stage], ct_split_names[options->split]);
     }
     for (int i = 0; i < 2; i++) out->order[i] = CT_NEW(arena, int64_t, (size_t)kept);
     out->lanes = CT_NEW(arena, ct_lane, (size_t)options->batch);
@@ -93,7 +94,8 @@ static int64_t song_of_visit(ct_loader *l, int64_t g) {
 }
 
 /* Lay rows of a visit and transpose them. `key` is unique to the visit. */
-static void lay(ct_loader *l, int64_t song, uint64_t key, int64_t first, int64_t count, int64_t line, int64_t at, int32_t number) {
+static void lay(ct_loader *l, int64_t song, uint64_t key, int64_t first, int64_t count, int64_t line, int64_t at,
+                int32_t number) {
     ct_batch *b = &l->batch;
     int       stage = l->options.stage;
     ct_batch_lay(b, l->dataset, stage, song, first, count, line, at, number);
@@ -106,7 +108,8 @@ static void lay(ct_loader *l, int64_t song, uint64_t key, int64_t first, int64_t
     for (int64_t i = 0; i + 1 < count; i++) b->target[n + i] = rows[(i + 1) * b->columns];
     if (last >= 0) {
         uint16_t next[CT_COLUMNS_MAX];
-        memcpy(next, ct_dataset_row(l->dataset, stage, l->dataset->songs[song].first[stage] + first + count), (size_t)b->columns * sizeof *next);
+        memcpy(next, ct_dataset_row(l->dataset, stage, l->dataset->songs[song].first[stage] + first + count),
+               (size_t)b->columns * sizeof *next);
         ct_rows_transpose((ct_stage)stage, next, 1, shift);
         b->target[n + count - 1] = next[0];
     }
@@ -118,8 +121,9 @@ static void fill_whole(ct_loader *l, int64_t number, int64_t line) {
     int64_t   g = number * b->batch + line;
     for (int64_t at = 0, part = 0; at < b->tokens; part++) {
         uint64_t key = (uint64_t)g << 12 | ((uint64_t)part & 4095);
-        int64_t  song = part == 0 ? song_of_visit(l, g)
-                                  : l->songs[ct_philox_below(draw(l, DRAW_FILL, key, 0).word[0], (uint32_t)l->song_count)];
+        int64_t  song = part == 0
+                            ? song_of_visit(l, g)
+                            : l->songs[ct_philox_below(draw(l, DRAW_FILL, key, 0).word[0], (uint32_t)l->song_count)];
         int64_t  rows = l->dataset->songs[song].rows[stage], room = b->tokens - at, first = 0;
         if (part == 0 && rows > room) { /* half of the visits begin at the beginning all the same */
             ct_philox x = draw(l, DRAW_PLACE, key, 0);
@@ -170,7 +174,8 @@ const ct_batch *ct_loader_batch(ct_loader *l, int64_t number) {
         if (l->options.stream) {
             for (int64_t skipped = l->next; skipped < number; skipped++) advance(l, &l->lanes[line], line, false);
             advance(l, &l->lanes[line], line, true);
-        } else fill_whole(l, number, line);
+        } else
+            fill_whole(l, number, line);
         if (l->options.unknown > 0) make_unknown(l, number, line);
     }
     l->next = number + 1;

@@ -1,12 +1,11 @@
 /* loader.h -- batches of rows for training, each a pure function of (seed, step).
  *
  * Two ways to read songs:
- *   whole   (backbone) every line of a batch begins with the start of a song (a song longer than the line: with a random
- *           place of it) and is filled up with the starts of others;
- *   stream  (melody) every lane reads song after song; the next batch goes on where the last one stopped, so that memory
- *           makes sense.
- * Each visit of a song is transposed by -5..6 semitones; for each line and group of columns a draw decides whether the
- * group is unknown throughout. The order of songs is shuffled anew each epoch.
+ *   whole   (backbone) every line of a batch begins with the start of a song (a song longer than the line: with a
+ * random place of it) and is filled up with the starts of others; stream  (melody) every lane reads song after song;
+ * the next batch goes on where the last one stopped, so that memory makes sense. Each visit of a song is transposed by
+ * -5..6 semitones; for each line and group of columns a draw decides whether the group is unknown throughout. The order
+ * of songs is shuffled anew each epoch.
  *
  * Owner: a loader keeps its arrays until ct_loader_close; the dataset must outlive it. Nothing is allocated after open.
  * Fails: CT_EFAIL when the split holds nothing to read.
@@ -32,9 +31,10 @@ typedef struct ct_batch {
     uint16_t *rows;   /* [batch][tokens][columns] */
     int32_t  *target; /* [batch][tokens]: the next token of the song, -1: none */
     uint8_t  *open;   /* [batch][tokens]: whether the grammar left that next token open */
-    int32_t  *song;   /* [batch][tokens]: the same number for rows of one visit of a song, across batches of a stream; -1: no row */
+    int32_t  *song; /* [batch][tokens]: the same number for rows of one visit of a song, across batches of a stream; -1:
+                       no row */
     int64_t   targets, open_targets; /* how many there are */
-    int64_t   first_song; /* dataset number of the song that line 0 begins with, for messages */
+    int64_t   first_song;            /* dataset number of the song that line 0 begins with, for messages */
 } ct_batch;
 
 typedef struct ct_lane {
@@ -54,13 +54,14 @@ typedef struct ct_loader {
 
 CT_NODISCARD ct_status ct_loader_open(const ct_dataset *dataset, const ct_loader_options *options, ct_loader *out);
 void                   ct_loader_close(ct_loader *loader);
-/* Batch number `number` (0, 1, ...); any order, though streams are fastest in rising order. Valid until the next call. */
-const ct_batch *ct_loader_batch(ct_loader *loader, int64_t number);
+/* Batch number `number` (0, 1, ...); any order, though streams are fastest in rising order. Valid until the next call.
+ */
+const ct_batch        *ct_loader_batch(ct_loader *loader, int64_t number);
 /* Songs begun by batch `number`, in units of the split: passes over the data, for messages. */
-double ct_loader_epochs(const ct_loader *loader, int64_t number);
+double                 ct_loader_epochs(const ct_loader *loader, int64_t number);
 
-/* Lay `count` rows of one song, from row `first`, into a batch's line: rows, targets (none beyond the song), open flags,
- * song number. Used by validation, which reads songs as they are. */
+/* Lay `count` rows of one song, from row `first`, into a batch's line: rows, targets (none beyond the song), open
+ * flags, song number. Used by validation, which reads songs as they are. */
 void ct_batch_clear(ct_batch *batch, int64_t line);
 void ct_batch_lay(ct_batch *batch, const ct_dataset *dataset, int stage, int64_t song, int64_t first, int64_t count,
                   int64_t line, int64_t at, int32_t number);

@@ -1,0 +1,150 @@
+/* model_file.c -- models as safetensors files; see model.h. */
+#include "core/json.h"
+#include "core/safetensors.h"
+#include "models/model.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct ct_model_document { /* a config of nothing but the model, to print and read it back */
+    ct_model_config model;
+} ct_model_document;
+static const ct_key    document_keys[] = {CT_MODEL_KEYS(ct_model_document, model)};
+static const ct_schema document = {"model", document_keys, CT_COUNT(document_keys)};
+
+static const char *const turns[] = {"", "pitch_class", "key", "token"};
+
+static char *describe(const ct_model *m, ct_arena *arena) {
+    ct_json *root = ct_json_new_object(), *columns = ct_json_new_array(), *words = ct_json_new_array();
+    char    *yaml = ct_config_print(&document, &(ct_model_document){m->config}, arena);
+    if (!yaml) return NULL;
+    for (int i = 0; i < m->column_count; i++) {
+        ct_json *c = ct_json_new_object();
+        ct_json_set(c, "name", ct_json_new_text(m->columns[i].name));
+        ct_json_set(c, "size", ct_json_new_integer(m->columns[i].size));
+        ct_json_set(c, "group", ct_json_new_integer(m->columns[i].group));
+        ct_json_set(c, "transpose", ct_json_new_text(turns[m->columns[i].turn]));
+        ct_json_add(columns, c);
+    }
+    for (int i = 0; i < m->vocabulary_size; i++) ct_json_add(words, ct_json_new_text(m->vocabulary[i]));
+    ct_json_set(root, "format", ct_json_new_integer(CT_FORMAT_VERSION));
+    ct_json_set(root, "native", ct_json_new_bool(m->native));
+    ct_json_set(root, "config", ct_json_new_text(yaml));
+    ct_json_set(root, "columns", columns);
+    ct_json_set(root, "vocabulary", words);
+    char *text = ct_json_print(root, 0, arena);
+    ct_json_free(root);
+    return text;
+}
+
+ct_status ct_model_save(const ct_model *model, const char *path, const ct_pair *more, size_t more_count) {
+    ct_arena         arena = {0};
+    ct_tensor_entry *entries = CT_NEW(&arena, ct_tensor_entry, (size_t)model->tensor_count);
+    ct_pair         *pairs = CT_NEW(&arena, ct_pair, more_count + 1);
+    char            *text = describe(model, &arena);
+    ct_status        status = CT_ENOMEM;
+    if (entries && pairs && text) {
+        for (int64_t i = 0; i < model->tensor_count; i++) {
+            const ct_tensor_info *t = &model->tensors[i];
+            entries[i] = (ct_tensor_entry){.name = t->name,
+                                           .dtype = model->dtype == CT_F64 ? "F64" : "F32",
+                                           .dimensions = t->dimensions,
+                                           .data = ct_model_at(model, t->first),
+                                           .bytes = (size_t)t->count * ct_dtype_size(model->dtype)};
+            memcpy(entries[i].shape, t->shape, sizeof t->shape);
+        }
+        pairs[0] = (ct_pair){"cantus", text};
+        if (more_count) memcpy(pairs + 1, more, more_count * sizeof *more);
+        status = ct_safetensors_write(path, entries, (size_t)model->tensor_count, pairs, more_count + 1);
+    }
+    ct_arena_free(&arena);
+    return status;
+}
+
+static ct_status read_data(const ct_json *about, const char *path, ct_arena *arena, ct_stage_data *data) {
+    const ct_json *columns = ct_json_get(about, "columns"), *words = ct_json_get(about, "vocabulary");
+    size_t         count = ct_json_count(columns), size = ct_json_count(words);
+    if (!ct_json_is_array(columns) || !ct_json_is_array(words) || !count || count > CT_COLUMNS_MAX || !size ||
+        size > 65535)
+        return ct_fail(CT_EFAIL, "%s: no columns and vocabulary in its metadata", path);
+    data->columns = CT_NEW(arena, ct_column, count);
+    data->vocabulary = CT_NEW(arena, const char *, size);
+    if (!data->columns || !data->vocabulary) return CT_ENOMEM;
+    data->column_count = (int)count;
+    data->vocabulary_size = (int)size;
+    data->native = ct_json_get(about, "native") && ct_json_print(ct_json_get(about, "native"), 0, arena)[0] == 't';
+    for (size_t i = 0; i < count; i++) {
+        const ct_json *c = ct_json_at(columns, i);
+        const char    *turn = ct_json_text(ct_json_get(c, "transpose"), "");
+        uint8_t        t = 0;
+        while (t < CT_COUNT(turns) - 1 && strcmp(turns[t], turn)) t++;
+        int64_t values = ct_json_integer(ct_json_get(c, "size"), -1),
+                group = ct_json_integer(ct_json_get(c, "group"), -1);
+        if (values < 0 || values > 65535 || group < 0 || group >= CT_GROUP_COUNT)
+            return ct_fail(CT_EFAIL, "%s: bad column %zu in its metadata", path, i);
+        data->columns[i] = (ct_column){ct_json_text(ct_json_get(c, "name"), ""), (uint16_t)values, (uint8_t)group, t};
+    }
+    if (data->columns[0].size != size) return ct_fail(CT_EFAIL, "%s: vocabulary and token column differ in size", path);
+    for (size_t i = 0; i < size; i++) data->vocabulary[i] = ct_json_text(ct_json_at(words, i), "");
+    return CT_OK;
+}
+
+static ct_status fill(const ct_safetensors *file, const char *path, ct_model *m) {
+    for (int64_t i = 0; i < m->tensor_count; i++) {
+        const ct_tensor_info  *t = &m->tensors[i];
+        const ct_tensor_entry *e = ct_safetensors_find(file, t->name);
+        bool same = e && e->dimensions == t->dimensions && (!strcmp(e->dtype, "F32") || !strcmp(e->dtype, "F64"));
+        for (int d = 0; same && d < t->dimensions; d++) same = e->shape[d] == t->shape[d];
+        if (!same)
+            return ct_fail(CT_EFAIL, "%s: tensor %s is missing or has another shape or dtype than its config says",
+                           path, t->name);
+        for (int64_t k = 0; k < t->count; k++) { /* byte copies: data in the file need not be aligned */
+            double wide;
+            float  narrow;
+            if (e->dtype[1] == '6')
+                memcpy(&wide, (const char *)e->data + 8 * k, 8);
+            else {
+                memcpy(&narrow, (const char *)e->data + 4 * k, 4);
+                wide = (double)narrow;
+            }
+            if (m->dtype == CT_F64)
+                ((double *)m->parameters)[t->first + k] = wide;
+            else
+                ((float *)m->parameters)[t->first + k] = (float)wide;
+        }
+    }
+    return CT_OK;
+}
+
+/* The config stands as YAML text in the metadata; it is read through the same schema as a user's, line by line. */
+static ct_status read_config(const char *yaml, const char *path, ct_arena *arena, ct_model_config *out) {
+    ct_model_document values;
+    CT_TRY(ct_context(ct_config_read_text(&document, yaml, path, arena, &values), "the model's own config"));
+    *out = values.model;
+    return CT_OK;
+}
+
+ct_status ct_model_load(const char *path, ct_dtype dtype, ct_model *out) {
+    ct_safetensors file;
+    ct_arena       arena = {0};
+    ct_json       *about = NULL;
+    *out = (ct_model){0};
+    CT_TRY(ct_safetensors_open(path, &file));
+    const char     *text = ct_safetensors_metadata(&file, "cantus", NULL);
+    ct_stage_data   data = {0};
+    ct_model_config config;
+    ct_status       status = text ? ct_json_parse(text, strlen(text), path, &about)
+                                  : ct_fail(CT_EFAIL, "%s: is no Cantus model (no such metadata)", path);
+    if (status == CT_OK && ct_json_integer(ct_json_get(about, "format"), -1) != CT_FORMAT_VERSION)
+        status = ct_fail(CT_EFAIL, "%s: model of format %lld, this program reads %d", path,
+                         (long long)ct_json_integer(ct_json_get(about, "format"), -1), CT_FORMAT_VERSION);
+    if (status == CT_OK) status = read_config(ct_json_text(ct_json_get(about, "config"), ""), path, &arena, &config);
+    if (status == CT_OK) status = read_data(about, path, &arena, &data);
+    if (status == CT_OK) status = ct_model_create(&config, &data, 0, dtype, out);
+    if (status == CT_OK) status = fill(&file, path, out);
+    if (status != CT_OK) ct_model_free(out);
+    ct_json_free(about);
+    ct_safetensors_close(&file);
+    ct_arena_free(&arena);
+    return status;
+}

@@ -1,0 +1,89 @@
+/* network.h -- a model with everything one training step needs: forward, backward, update.
+ *
+ * The plan is made once: all arrays are laid out in one arena, and the step is a
+ * list of op records over them (forward, backward, then the memory's ring). A
+ * step fills the inputs from a batch of rows and runs the list; it allocates
+ * nothing. Validation runs the forward list alone.
+ *
+ * Owner: the network's arena; the model must outlive it. Gradients lie beside the model's parameters in the same order.
+ * Fails: making one: CT_ENOMEM; ct_network_fill: CT_EFAIL when a line holds more harmonic segments than planned.
+ */
+#ifndef CT_MODELS_NETWORK_H
+#define CT_MODELS_NETWORK_H
+
+#include "core/data/loader.h"
+#include "models/model.h"
+
+typedef struct ct_record {
+    ct_op       op;
+    int         layer; /* -1: none */
+    const char *label; /* "attention.qkv" */
+    ct_params   params;
+} ct_record;
+
+typedef struct ct_record_list {
+    ct_record *at;
+    size_t     count, capacity;
+} ct_record_list;
+
+typedef struct ct_network {
+    ct_model         *model;
+    const ct_backend *backend;
+    ct_arena          arena;
+    int64_t           batch, tokens, memory;
+    int64_t           queries, keys; /* room for harmonic segments: of a window; of memory and window */
+    ct_step           step;
+    ct_record_list    forward, backward, after;
+
+    /* inputs of a step, one value a row: [batch][tokens] and [batch][memory] */
+    uint16_t *rows, *memory_rows;
+    int32_t  *target, *song, *song_memory, *position, *position_memory;
+    int32_t  *segment_query, *segment_key, *segment_memory;
+    int32_t  *query, *key, *query_count, *key_count; /* [batch][queries|keys][3], [batch] */
+
+    void    *logits;              /* [batch * tokens][vocabulary]; the gradient after a backward pass */
+    void    *loss;                /* [batch * tokens] nats, 0 where there is no target */
+    void    *gradients;           /* [parameter_count] */
+    void    *ring;                /* [layers][batch][memory][width]: layer inputs, by slot */
+    double  *norm, *norm_partial; /* norm of the gradients, 1 when finite; workspace */
+    void    *moment, *variance;   /* of AdamW; only in networks made for training */
+    int64_t *tensor_first;
+    uint8_t *tensor_decay;
+    double   flops; /* of one forward and backward pass */
+} ct_network;
+
+typedef struct ct_network_options {
+    int64_t           batch, tokens, memory;
+    int64_t           queries, keys; /* 0: as many as rows */
+    bool              train;         /* also backward, moments */
+    const ct_backend *backend;
+} ct_network_options;
+
+CT_NODISCARD ct_status ct_network_make(ct_model *model, const ct_network_options *options, ct_network *out);
+void                   ct_network_free(ct_network *network);
+/* Empty the memory of all lines. */
+void                   ct_network_forget(ct_network *network);
+
+/* Take a batch as the next input. The batch may be shorter than the plan's window, not longer. */
+CT_NODISCARD ct_status ct_network_fill(ct_network *network, const ct_batch *batch);
+/* Forward pass: logits and loss. */
+CT_NODISCARD ct_status ct_network_forward(ct_network *network);
+/* Backward pass: adds to gradients. step.loss_scale is what each target's loss counts. */
+CT_NODISCARD ct_status ct_network_backward(ct_network *network);
+/* Take the window into the memory (after the backward pass that needed the old one). */
+CT_NODISCARD ct_status ct_network_remember(ct_network *network);
+
+typedef struct ct_adam {
+    double beta1, beta2, epsilon, weight_decay;
+} ct_adam;
+void                   ct_network_zero_gradients(ct_network *network);
+/* Norm of the gradients into norm[0], norm[1]; then AdamW with step.learning_rate, clip and update. */
+CT_NODISCARD ct_status ct_network_norm(ct_network *network);
+CT_NODISCARD ct_status ct_network_update(ct_network *network, const ct_adam *adam);
+
+/* The memory as bytes, to set aside during validation and in checkpoints: rings, rows and songs. */
+size_t ct_network_memory_bytes(const ct_network *network);
+void   ct_network_memory_save(const ct_network *network, void *bytes);
+void   ct_network_memory_load(ct_network *network, const void *bytes);
+
+#endif

@@ -1,0 +1,166 @@
+/* network_run.c -- filling a network's inputs from rows, running its lists, its memory; see network.h. */
+#include "models/harmony.h"
+#include "models/network.h"
+
+#include <string.h>
+
+void ct_network_forget(ct_network *n) {
+    int64_t rows = n->batch * n->memory;
+    for (int64_t i = 0; i < rows; i++) n->song_memory[i] = -1;
+    memset(n->memory_rows, 0, (size_t)(rows * n->model->column_count) * sizeof *n->memory_rows);
+    memset(n->ring, 0,
+           (size_t)(n->model->config.layers * rows * n->model->config.width) * ct_dtype_size(n->model->dtype));
+    n->step.ring = 0;
+}
+
+/* Segments of one line: memory rows from the oldest on, then the window. */
+static ct_status fill_segments(ct_network *n, int64_t line) {
+    const ct_model *m = n->model;
+    const int64_t   T = n->tokens, M = n->memory;
+    ct_walk         keys = ct_walk_begin(m, n->key + line * n->keys * 3, n->keys);
+    ct_walk         queries = ct_walk_begin(m, n->query + line * n->queries * 3, n->queries);
+    for (int64_t age = 0; age < M; age++) {
+        int64_t slot = line * M + (n->step.ring + age) % M;
+        n->segment_memory[slot] = ct_walk_row(&keys, n->memory_rows + slot * m->column_count, n->song_memory[slot]);
+        if (n->segment_memory[slot] < 0) goto full;
+    }
+    for (int64_t t = 0; t < T; t++) {
+        int64_t         i = line * T + t;
+        const uint16_t *row = n->rows + i * m->column_count;
+        n->segment_key[i] = ct_walk_row(&keys, row, n->song[i]);
+        n->segment_query[i] = ct_walk_row(&queries, row, n->song[i]);
+        if (n->segment_key[i] < 0 || n->segment_query[i] < 0) goto full;
+    }
+    n->key_count[line] = (int32_t)keys.count;
+    n->query_count[line] = (int32_t)queries.count;
+    return CT_OK;
+full:
+    return ct_fail(
+        CT_EFAIL, "line %lld of the batch holds more harmonic segments than the %lld and %lld planned from the dataset",
+        (long long)line, (long long)n->queries, (long long)n->keys);
+}
+
+ct_status ct_network_fill(ct_network *n, const ct_batch *batch) {
+    const ct_model *m = n->model;
+    const int64_t   T = n->tokens, M = n->memory, K = m->column_count;
+    CT_ASSERT(batch->batch == n->batch && batch->tokens <= T && batch->columns == K);
+    for (int64_t line = 0; line < n->batch; line++) {
+        const int64_t to = line * T, from = line * batch->tokens, count = batch->tokens;
+        memcpy(n->rows + to * K, batch->rows + from * K, (size_t)(count * K) * sizeof *n->rows);
+        memset(n->rows + (to + count) * K, 0, (size_t)((T - count) * K) * sizeof *n->rows);
+        for (int64_t t = 0; t < T; t++) {
+            n->target[to + t] = t < count ? batch->target[from + t] : -1;
+            n->song[to + t] = t < count ? batch->song[from + t] : -1;
+            ct_row_positions(m, n->rows + (to + t) * K, M + t, n->position + (to + t) * CT_SOURCE_COUNT);
+        }
+        for (int64_t age = 0; age < M; age++) {
+            int64_t slot = line * M + (n->step.ring + age) % M;
+            ct_row_positions(m, n->memory_rows + slot * K, age, n->position_memory + slot * CT_SOURCE_COUNT);
+        }
+        if (m->config.form != CT_FORM_OFF) CT_TRY(fill_segments(n, line));
+    }
+    return CT_OK;
+}
+
+static ct_status run(ct_network *n, const ct_record_list *list) {
+    for (size_t i = 0; i < list->count; i++) {
+        const ct_record *r = &list->at[i];
+        ct_status        status = ct_op_run(n->backend, r->op, &r->params);
+        if (status != CT_OK)
+            return r->layer < 0 ? ct_context(status, "%s", r->label)
+                                : ct_context(status, "layer %d, %s", r->layer, r->label);
+    }
+    return CT_OK;
+}
+
+ct_status ct_network_forward(ct_network *n) {
+    return run(n, &n->forward);
+}
+
+ct_status ct_network_backward(ct_network *n) {
+    return run(n, &n->backward);
+}
+
+ct_status ct_network_remember(ct_network *n) {
+    const int64_t T = n->tokens, M = n->memory, K = n->model->column_count;
+    if (!M) return CT_OK;
+    CT_TRY(run(n, &n->after));
+    for (int64_t line = 0; line < n->batch; line++)
+        for (int64_t t = T > M ? T - M : 0; t < T; t++) {
+            int64_t slot = line * M + (n->step.ring + t) % M;
+            memcpy(n->memory_rows + slot * K, n->rows + (line * T + t) * K, (size_t)K * sizeof *n->rows);
+            n->song_memory[slot] = n->song[line * T + t];
+        }
+    n->step.ring = (n->step.ring + T) % M;
+    return CT_OK;
+}
+
+void ct_network_zero_gradients(ct_network *n) {
+    memset(n->gradients, 0, (size_t)n->model->parameter_count * ct_dtype_size(n->model->dtype));
+}
+
+ct_status ct_network_norm(ct_network *n) {
+    int64_t   count = n->model->parameter_count;
+    ct_params p = {.grad_norm = {.dtype = n->model->dtype,
+                                 .count = count,
+                                 .grad = n->gradients,
+                                 .result = n->norm,
+                                 .partial = n->norm_partial}};
+    return ct_op_run(n->backend, CT_OP_grad_norm, &p);
+}
+
+ct_status ct_network_update(ct_network *n, const ct_adam *adam) {
+    ct_params p = {.adamw = {.dtype = n->model->dtype,
+                             .count = n->model->parameter_count,
+                             .tensors = n->model->tensor_count,
+                             .step = &n->step,
+                             .beta1 = adam->beta1,
+                             .beta2 = adam->beta2,
+                             .epsilon = adam->epsilon,
+                             .weight_decay = adam->weight_decay,
+                             .first = n->tensor_first,
+                             .decay = n->tensor_decay,
+                             .norm = n->norm,
+                             .grad = n->gradients,
+                             .param = n->model->parameters,
+                             .moment = n->moment,
+                             .variance = n->variance}};
+    return ct_op_run(n->backend, CT_OP_adamw, &p);
+}
+
+/* ---- the memory as bytes: ring head, songs, rows, layer inputs */
+typedef struct ct_part {
+    void  *at;
+    size_t bytes;
+} ct_part;
+
+static size_t parts(const ct_network *n, ct_part out[4]) {
+    size_t rows = (size_t)(n->batch * n->memory);
+    out[0] = (ct_part){(void *)(uintptr_t)&n->step.ring, sizeof n->step.ring};
+    out[1] = (ct_part){n->song_memory, rows * sizeof *n->song_memory};
+    out[2] = (ct_part){n->memory_rows, rows * (size_t)n->model->column_count * sizeof *n->memory_rows};
+    out[3] = (ct_part){n->ring, rows * (size_t)(n->model->config.layers * n->model->config.width) *
+                                    ct_dtype_size(n->model->dtype)};
+    return out[0].bytes + out[1].bytes + out[2].bytes + out[3].bytes;
+}
+
+size_t ct_network_memory_bytes(const ct_network *n) {
+    ct_part part[4];
+    return parts(n, part);
+}
+
+void ct_network_memory_save(const ct_network *n, void *bytes) {
+    ct_part part[4];
+    char   *to = bytes;
+    parts(n, part);
+    for (int i = 0; i < 4; to += part[i++].bytes)
+        if (part[i].bytes) memcpy(to, part[i].at, part[i].bytes);
+}
+
+void ct_network_memory_load(ct_network *n, const void *bytes) {
+    ct_part     part[4];
+    const char *from = bytes;
+    parts(n, part);
+    for (int i = 0; i < 4; from += part[i++].bytes)
+        if (part[i].bytes) memcpy(part[i].at, from, part[i].bytes);
+}
