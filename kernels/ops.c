@@ -29,7 +29,8 @@ CT_OPS(FLOPS)
 /* ---- the fields of each op, and the table */
 #define FIELD_N(O, name) {#name, CT_ROLE_SIZE, CT_TYPE_none, offsetof(ct_##O, name), NULL},
 #define FIELD_S(O, type, name) {#name, CT_ROLE_SCALAR, CT_TYPE_none, offsetof(ct_##O, name), NULL},
-#define FIELD_IN(O, type, name, elements) {#name, CT_ROLE_IN, CT_TYPE_##type, offsetof(ct_##O, name), count_##O##_##name},
+#define FIELD_IN(O, type, name, elements)                                                                              \
+    {#name, CT_ROLE_IN, CT_TYPE_##type, offsetof(ct_##O, name), count_##O##_##name},
 #define FIELD_OUT(O, type, name, elements)                                                                             \
     {#name, CT_ROLE_OUT, CT_TYPE_##type, offsetof(ct_##O, name), count_##O##_##name},
 #define FIELD_ADD(O, type, name, elements)                                                                             \
@@ -66,14 +67,20 @@ static const void *field_pointer(const ct_field *field, const ct_params *params)
 
 static size_t element_bytes(ct_type type, ct_dtype dtype) {
     switch (type) {
-    case CT_TYPE_real: return ct_dtype_size(dtype);
+    case CT_TYPE_real:
+        return ct_dtype_size(dtype);
     case CT_TYPE_f64:
     case CT_TYPE_i64:
-    case CT_TYPE_u64: return 8;
-    case CT_TYPE_i32: return 4;
-    case CT_TYPE_u16: return 2;
-    case CT_TYPE_u8: return 1;
-    case CT_TYPE_none: break;
+    case CT_TYPE_u64:
+        return 8;
+    case CT_TYPE_i32:
+        return 4;
+    case CT_TYPE_u16:
+        return 2;
+    case CT_TYPE_u8:
+        return 1;
+    case CT_TYPE_none:
+        break;
     }
     return 0;
 }
@@ -107,7 +114,8 @@ static void check_contract(ct_op op, const ct_params *params) {
 
 ct_status ct_op_run(const ct_backend *backend, ct_op op, const ct_params *params) {
     const ct_op_info *info = ct_op_about(op);
-    if (!backend->run[op]) return ct_fail(CT_EFAIL, "op %s: the %s backend does not have it", info->name, backend->name);
+    if (!backend->run[op])
+        return ct_fail(CT_EFAIL, "op %s: the %s backend does not have it", info->name, backend->name);
     if (params->dtype == CT_F64 && !backend->f64)
         return ct_fail(CT_EFAIL, "op %s: the %s backend has no double precision", info->name, backend->name);
     check_contract(op, params);
