@@ -384,7 +384,7 @@ static ct_status write_clean(repairer *r, ct_midi_repaired *out) {
     }
     uint8_t *p = out->bytes = ct_arena_alloc(r->arena, room, 1);
     if (!p) return CT_ENOMEM;
-    qsort(r->events, r->event_count, sizeof *r->events, by_track_and_time);
+    if (r->event_count) qsort(r->events, r->event_count, sizeof *r->events, by_track_and_time);
     memcpy(p, "MThd\0\0\0\6\0\1", 10);
     p = put_big_endian(p + 10, r->tracks, 2);
     p = put_big_endian(p, r->ppq, 2);
