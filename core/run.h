@@ -1,0 +1,40 @@
+/* run.h -- a run folder: what was asked for, what it ran on, and what came of it.
+ *
+ *   config.resolved.yaml  every key with its value; reads back to the same run
+ *   provenance.json       version, compiler, host, time, seed, dataset hash, command line
+ *   metrics.jsonl         one object an interval; metrics.csv the same as a table
+ *   checkpoints/          written by train/checkpoint.c
+ *
+ * Owner: the caller; an open run holds two append-only streams until ct_run_close.
+ * Fails: CT_EFAIL when the folder is there already and no resume was asked for (nothing in it is touched), or can't be
+ *        written.
+ */
+#ifndef CT_CORE_RUN_H
+#define CT_CORE_RUN_H
+
+#include "core/file.h"
+#include "core/json.h"
+
+typedef struct ct_run {
+    char  path[3072];
+    void *jsonl, *csv; /* FILE */
+} ct_run;
+
+/* One number of a metrics line; NAN is left out. */
+typedef struct ct_metric {
+    const char *name;
+    double      value;
+} ct_metric;
+
+/* Make a new run folder. CT_EFAIL if it exists. */
+CT_NODISCARD ct_status ct_run_create(const char *path, const char *config_yaml, ct_json *provenance, ct_run *out);
+/* Open an existing one; metrics lines of steps after `step` are dropped, so that the run goes on as if undisturbed. */
+CT_NODISCARD ct_status ct_run_resume(const char *path, int64_t step, ct_run *out);
+bool                   ct_run_exists(const char *path);
+/* Append a line; the names must be the same, in the same order, in every call of a run. */
+CT_NODISCARD ct_status ct_run_metrics(ct_run *run, int64_t step, const ct_metric *metrics, size_t count);
+void                   ct_run_close(ct_run *run);
+/* {"version": ..., "host": ..., "time": ...}: common facts, to be added to. */
+ct_json               *ct_provenance(void);
+
+#endif

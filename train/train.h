@@ -1,0 +1,39 @@
+/* train.h -- the training loop of one stage.
+ *
+ * One call trains a model from a config: batches from the loader, forward and
+ * backward over the network's plan, gradient accumulation, clipping, AdamW with
+ * warm-up and cosine decay; validation, early stopping, best and last
+ * checkpoints, resume, fine-tuning from a checkpoint, a line of metrics per
+ * interval. A step whose loss or gradient is not finite changes nothing and is
+ * counted; too many in a row end the run with the last good checkpoint intact.
+ *
+ * Owner: everything is made and freed inside.
+ * Fails: CT_EUSAGE for config, CT_EFAIL for data and files, CT_ESTOP after a signal (a checkpoint is saved first).
+ */
+#ifndef CT_TRAIN_TRAIN_H
+#define CT_TRAIN_TRAIN_H
+
+#include "models/network.h"
+
+typedef struct ct_train_config {
+    const char     *data;
+    double          unknown;
+    bool            transpose;
+    ct_model_config model;
+    const char     *out, *init;
+    int             resume; /* never, auto */
+    int64_t         seed, steps, batch, accumulate, warmup, log_every, valid_every, save_every, patience, valid_songs,
+        most_skipped, order;
+    double  minutes, learning_rate, final_share, clip;
+    ct_adam adam;
+} ct_train_config;
+
+extern const ct_schema ct_train_schema;
+
+CT_NODISCARD ct_status ct_train(const ct_train_config *config, const char *const *words, size_t word_count);
+
+/* Learning rate of update `step` (1 ...): linear warm-up, then cosine from the peak down to final_share of it at
+ * `steps`. */
+double ct_learning_rate(const ct_train_config *config, int64_t step);
+
+#endif
