@@ -1,0 +1,46 @@
+/* cmd_prepare.c -- `cantus prepare CONFIG`: its keys and its words. */
+#include "core/command.h"
+#include "core/log.h"
+#include "train/prepare.h"
+
+#define KEY(path, kind, fallback, low, high, member, doc)                                                              \
+    { path, CT_KEY_##kind, fallback, low, high, NULL, offsetof(ct_prepare_config, member), doc, NULL, 0, 0, 0, 0 }
+static const ct_key keys[] = {
+    KEY("input", TEXT, NULL, 0, 0, input, "folder of MIDI files, searched through all its folders"),
+    KEY("output", TEXT, NULL, 0, 0, output, "dataset folder to make"),
+    KEY("overwrite", BOOL, "false", 0, 0, overwrite, "replace a dataset that is there"),
+    KEY("workers", INTEGER, "0", 0, 256, workers,
+        "processes that read files, 0: one a core; the bytes are the same for any number"),
+    KEY("seed", INTEGER, "1", 0, 9e15, seed, "decides which songs fall into which split"),
+    KEY("split.valid", REAL, "0.1", 0, 0.9, valid, "share of the songs held out for validation"),
+    KEY("split.test", REAL, "0", 0, 0.9, test, "share of the songs held out for tests"),
+    KEY("analysis.track_names", BOOL, "true", 0, 0, track_names,
+        "let names such as Melody or Vocal decide which track sings"),
+    KEY("filter.least_notes", INTEGER, "16", 1, 1e6, least_notes, "melody notes a song must have"),
+    KEY("filter.least_bars", INTEGER, "4", 1, 1e6, least_bars, "bars a song must have"),
+    KEY("limit.seconds", INTEGER, "60", 1, 86400, most_seconds, "longest time for one file"),
+    KEY("limit.megabytes", INTEGER, "2048", 16, 1048576, most_megabytes, "most memory for one file"),
+};
+#undef KEY
+const ct_schema ct_prepare_schema = {"prepare", keys, CT_COUNT(keys)};
+
+extern const ct_command ct_command_prepare;
+
+static ct_status run(int count, char **words) {
+    ct_arena          arena = {0};
+    ct_prepare_config config;
+    ct_stop_install();
+    ct_status status = ct_command_config(&ct_command_prepare, count, words, &arena, &config);
+    if (status == CT_OK) status = ct_prepare(&config);
+    ct_arena_free(&arena);
+    return status;
+}
+
+const ct_command ct_command_prepare = {
+    .name = "prepare",
+    .usage = "CONFIG [key=value ...]",
+    .summary = "turn a folder of MIDI files into a dataset",
+    .details = "Every file is named in outcomes.tsv of the dataset: used, used with warnings, or left out, and why.\n",
+    .schema = &ct_prepare_schema,
+    .run = run,
+};

@@ -1,0 +1,77 @@
+/* prepare_file.c -- one MIDI file to rows of both stages; see prepare.h. */
+#include "core/music/analyse.h"
+#include "train/prepare.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void note(ct_prepared *out, const char *format, ...) CT_PRINTF(2, 3);
+static void note(ct_prepared *out, const char *format, ...) {
+    size_t  used = strlen(out->reason);
+    va_list arguments;
+    va_start(arguments, format);
+    if (used && used + 2 < sizeof out->reason)
+        used += (size_t)snprintf(out->reason + used, sizeof out->reason - used, "; ");
+    vsnprintf(out->reason + used, sizeof out->reason - used, format, arguments);
+    va_end(arguments);
+}
+
+/* What every dataset promises: rows read back to a piece that gives the same rows. */
+static ct_status check_round_trip(const ct_prepared *p, ct_arena *arena) {
+    ct_piece piece;
+    ct_rows  again[CT_STAGES];
+    CT_TRY(ct_backbone_decode(&p->rows[CT_BACKBONE], arena, &piece));
+    CT_TRY(ct_melody_decode(&p->rows[CT_MELODY], arena, &piece));
+    CT_TRY(ct_backbone_encode(&piece, arena, &again[CT_BACKBONE]));
+    CT_TRY(ct_melody_encode(&piece, arena, &again[CT_MELODY]));
+    for (int s = 0; s < CT_STAGES; s++) {
+        const ct_rows *a = &p->rows[s], *b = &again[s];
+        if (a->count != b->count || memcmp(a->at, b->at, (size_t)(a->count * a->columns) * sizeof *a->at))
+            return ct_fail(CT_EFAIL, "its %s tokens do not read back to the same rows", ct_stage_names[s]);
+    }
+    return CT_OK;
+}
+
+static ct_status prepare(const ct_prepare_config *config, const char *path, ct_arena *arena, ct_prepared *out) {
+    ct_bytes           bytes;
+    ct_midi            midi;
+    ct_piece           piece;
+    ct_analysis        info;
+    ct_analyse_options options = ct_analyse_defaults();
+    options.use_names = config->track_names;
+    CT_TRY(ct_file_read(path, 64 << 20, arena, &bytes));
+    ct_sha256(bytes.at, bytes.count, out->sha256);
+    CT_TRY(ct_midi_read(bytes.at, bytes.count, arena, &midi));
+    CT_TRY(ct_analyse(&midi, &options, arena, &piece, &info));
+    if (piece.melody_count < config->least_notes)
+        return ct_fail(CT_EFAIL, "too few melody notes: %d, filter.least_notes is %lld", piece.melody_count,
+                       (long long)config->least_notes);
+    if (piece.bar_count < config->least_bars)
+        return ct_fail(CT_EFAIL, "too short: %d bars, filter.least_bars is %lld", piece.bar_count,
+                       (long long)config->least_bars);
+    CT_TRY(ct_piece_quantise(&piece, arena));
+    CT_TRY(ct_backbone_encode(&piece, arena, &out->rows[CT_BACKBONE]));
+    CT_TRY(ct_melody_encode(&piece, arena, &out->rows[CT_MELODY]));
+    CT_TRY(check_round_trip(out, arena));
+    snprintf(out->key, sizeof out->key, "%s", ct_key_name(info.key));
+    snprintf(out->metre, sizeof out->metre, "%s", ct_metre_at(piece.bars[0].metre)->name);
+    if (*midi.repairs) note(out, "repaired: %s", midi.repairs);
+    for (size_t i = 0; i < info.warning_count; i++) note(out, "%s", info.warnings[i]);
+    return CT_OK;
+}
+
+void ct_prepare_file(const ct_prepare_config *config, const char *path, ct_arena *arena, ct_prepared *out) {
+    memset(out, 0, sizeof *out);
+    if (prepare(config, path, arena, out) == CT_OK) {
+        out->outcome = *out->reason ? CT_USED_WARNED : CT_USED;
+        return;
+    }
+    const char *message = ct_message();
+    size_t      n = strlen(path);
+    if (!strncmp(message, path, n) && message[n] == ':') message += n + 2; /* the table names the file already */
+    out->outcome = CT_LEFT_OUT;
+    out->reason[0] = 0;
+    note(out, "%s", message);
+    for (int s = 0; s < CT_STAGES; s++) out->rows[s] = (ct_rows){0};
+}

@@ -1,0 +1,250 @@
+/* prepare_pool.c -- worker processes behind pipes; see prepare.h.
+ *
+ * Each worker has a pipe for numbers of files to read and one for results. A worker
+ * that dies, or takes longer than allowed, is replaced; its file is left out with
+ * that reason. At most WINDOW files are ahead of the one that is to be handed out.
+ */
+#include "core/log.h"
+#include "train/prepare.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { WINDOW = 256, WORKERS_MOST = 256 };
+
+typedef struct ct_parcel { /* what a worker writes before its rows */
+    ct_prepared prepared;  /* its row pointers mean nothing here */
+    size_t      bytes[CT_STAGES];
+} ct_parcel;
+
+typedef struct ct_worker {
+    pid_t   pid;
+    int     to, from; /* pipes */
+    int64_t file;     /* being read, -1: none */
+    double  since;
+} ct_worker;
+
+typedef struct ct_slot {
+    bool        done;
+    ct_prepared prepared;
+    uint16_t   *rows[CT_STAGES]; /* malloc */
+} ct_slot;
+
+struct ct_pool {
+    const ct_prepare_config *config;
+    char *const             *names;
+    int64_t                  count, given, handed; /* files; given to workers; handed out */
+    int64_t                  worker_count;
+    ct_worker                workers[WORKERS_MOST];
+    ct_slot                  slots[WINDOW];
+};
+
+static bool write_all(int pipe, const void *bytes, size_t count) {
+    for (const char *p = bytes; count;) {
+        ssize_t n = write(pipe, p, count);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        p += n;
+        count -= (size_t)n;
+    }
+    return true;
+}
+
+static bool read_all(int pipe, void *bytes, size_t count) {
+    for (char *p = bytes; count;) {
+        ssize_t n = read(pipe, p, count);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        p += n;
+        count -= (size_t)n;
+    }
+    return true;
+}
+
+static _Noreturn void work(const ct_pool *pool, int from, int to) {
+    int64_t file;
+    signal(SIGINT, SIG_IGN); /* the parent decides */
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGUSR1, SIG_IGN);
+    while (read_all(from, &file, sizeof file)) {
+        char      path[8192];
+        ct_arena  arena = {.cap = (size_t)pool->config->most_megabytes << 20};
+        ct_parcel parcel;
+        memset(&parcel, 0, sizeof parcel);
+        snprintf(path, sizeof path, "%s/%s", pool->config->input, pool->names[file]);
+        ct_prepare_file(pool->config, path, &arena, &parcel.prepared);
+        for (int s = 0; s < CT_STAGES; s++)
+            parcel.bytes[s] =
+                (size_t)parcel.prepared.rows[s].count * (size_t)parcel.prepared.rows[s].columns * sizeof(uint16_t);
+        bool sent = write_all(to, &parcel, sizeof parcel);
+        for (int s = 0; s < CT_STAGES; s++) sent = sent && write_all(to, parcel.prepared.rows[s].at, parcel.bytes[s]);
+        ct_arena_free(&arena);
+        if (!sent) break;
+    }
+    _exit(0);
+}
+
+static ct_status start(ct_pool *pool, ct_worker *w) {
+    int down[2], up[2];
+    if (pipe(down) != 0) return ct_fail(CT_EFAIL, "can't make a pipe: %s", strerror(errno));
+    if (pipe(up) != 0) {
+        close(down[0]);
+        close(down[1]);
+        return ct_fail(CT_EFAIL, "can't make a pipe: %s", strerror(errno));
+    }
+    pid_t pid = fork();
+    if (pid < 0) {
+        for (int i = 0; i < 2; i++) close(down[i]), close(up[i]);
+        return ct_fail(CT_EFAIL, "can't start a worker process: %s", strerror(errno));
+    }
+    if (pid == 0) {
+        close(down[1]);
+        close(up[0]);
+        for (int64_t i = 0; i < pool->worker_count;
+             i++) /* other workers' ends: they would keep a dead parent's pipes open */
+            if (&pool->workers[i] != w && pool->workers[i].pid > 0)
+                close(pool->workers[i].to), close(pool->workers[i].from);
+        work(pool, down[0], up[1]);
+    }
+    close(down[0]);
+    close(up[1]);
+    *w = (ct_worker){.pid = pid, .to = down[1], .from = up[0], .file = -1};
+    return CT_OK;
+}
+
+/* End a worker; the status that waitpid tells. */
+static int end(ct_worker *w, bool by_force) {
+    int status = 0;
+    if (w->pid <= 0) return 0;
+    close(w->to);
+    if (by_force) kill(w->pid, SIGKILL);
+    close(w->from);
+    while (waitpid(w->pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    w->pid = 0;
+    return status;
+}
+
+static void lost(ct_pool *pool, int64_t file, const char *reason, int signal_number) {
+    ct_slot *slot = &pool->slots[file % WINDOW];
+    slot->prepared = (ct_prepared){.outcome = CT_LEFT_OUT};
+    if (signal_number)
+        snprintf(slot->prepared.reason, sizeof slot->prepared.reason, "%s (signal %d, %s)", reason, signal_number,
+                 strsignal(signal_number));
+    else
+        snprintf(slot->prepared.reason, sizeof slot->prepared.reason, "%s", reason);
+    slot->done = true;
+}
+
+static ct_status give(ct_pool *pool, ct_worker *w) {
+    if (pool->given == pool->count || pool->given >= pool->handed + WINDOW) return CT_OK;
+    w->file = pool->given++;
+    w->since = ct_seconds();
+    if (write_all(w->to, &w->file, sizeof w->file)) return CT_OK;
+    int64_t file = w->file;
+    end(w, true);
+    lost(pool, file, "its worker process ended", 0);
+    return start(pool, w);
+}
+
+static ct_status take(ct_pool *pool, ct_worker *w) {
+    ct_parcel parcel;
+    int64_t   file = w->file;
+    ct_slot  *slot = &pool->slots[file % WINDOW];
+    bool      whole = read_all(w->from, &parcel, sizeof parcel);
+    if (whole) {
+        slot->prepared = parcel.prepared;
+        for (int s = 0; s < CT_STAGES && whole; s++) {
+            slot->rows[s] = malloc(parcel.bytes[s] + 1);
+            if (!slot->rows[s]) return ct_fail(CT_ENOMEM, "out of memory");
+            whole = read_all(w->from, slot->rows[s], parcel.bytes[s]);
+            slot->prepared.rows[s].at = slot->rows[s];
+        }
+    }
+    if (whole) {
+        slot->done = true;
+        w->file = -1;
+        return CT_OK;
+    }
+    int status = end(w, false);
+    lost(pool, file, "reading it ended its worker process", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+    return start(pool, w);
+}
+
+ct_status ct_pool_open(const ct_prepare_config *config, char *const *names, int64_t count, ct_pool **out) {
+    ct_pool *pool = calloc(1, sizeof *pool);
+    if (!pool) return ct_fail(CT_ENOMEM, "out of memory");
+    *pool = (ct_pool){.config = config, .names = names, .count = count};
+    int64_t workers = config->workers ? config->workers : sysconf(_SC_NPROCESSORS_ONLN);
+    if (workers > count) workers = count;
+    if (workers > WORKERS_MOST) workers = WORKERS_MOST;
+    signal(SIGPIPE, SIG_IGN);
+    ct_status status = CT_OK;
+    for (; pool->worker_count < workers && status == CT_OK; pool->worker_count++)
+        status = start(pool, &pool->workers[pool->worker_count]);
+    if (status != CT_OK)
+        ct_pool_close(pool);
+    else
+        *out = pool;
+    return status;
+}
+
+/* Wait for news from a worker, and answer it. */
+static ct_status attend(ct_pool *pool) {
+    struct pollfd list[WORKERS_MOST];
+    ct_worker    *who[WORKERS_MOST];
+    nfds_t        n = 0;
+    for (int64_t i = 0; i < pool->worker_count; i++) {
+        ct_worker *w = &pool->workers[i];
+        if (w->file < 0) CT_TRY(give(pool, w));
+        if (w->file < 0) continue;
+        who[n] = w;
+        list[n++] = (struct pollfd){.fd = w->from, .events = POLLIN};
+    }
+    if (poll(list, n, 200) < 0 && errno != EINTR)
+        return ct_fail(CT_EFAIL, "can't wait for workers: %s", strerror(errno));
+    for (nfds_t i = 0; i < n; i++) {
+        if (list[i].revents)
+            CT_TRY(take(pool, who[i]));
+        else if (ct_seconds() - who[i]->since > (double)pool->config->most_seconds) {
+            int64_t file = who[i]->file;
+            char    reason[64];
+            end(who[i], true);
+            snprintf(reason, sizeof reason, "took longer than %lld s", (long long)pool->config->most_seconds);
+            lost(pool, file, reason, 0);
+            CT_TRY(start(pool, who[i]));
+        }
+    }
+    return CT_OK;
+}
+
+ct_status ct_pool_next(ct_pool *pool, ct_prepared *out) {
+    CT_ASSERT(pool->handed < pool->count);
+    if (pool->handed) { /* give back what the caller had */
+        ct_slot *before = &pool->slots[(pool->handed - 1) % WINDOW];
+        for (int s = 0; s < CT_STAGES; s++) free(before->rows[s]);
+        *before = (ct_slot){0};
+    }
+    ct_slot *slot = &pool->slots[pool->handed % WINDOW];
+    while (!slot->done) {
+        CT_TRY(ct_stop_check());
+        CT_TRY(attend(pool));
+    }
+    *out = slot->prepared;
+    pool->handed++;
+    return CT_OK;
+}
+
+void ct_pool_close(ct_pool *pool) {
+    if (!pool) return;
+    for (int64_t i = 0; i < pool->worker_count; i++) end(&pool->workers[i], true);
+    for (int i = 0; i < WINDOW; i++)
+        for (int s = 0; s < CT_STAGES; s++) free(pool->slots[i].rows[s]);
+    free(pool);
+}
