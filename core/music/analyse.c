@@ -1,0 +1,136 @@
+/* analyse.c -- the parts of the analysis in their order; see analyse.h. */
+#include "core/music/analyse.h"
+
+#include "core/music/chord.h"
+#include "core/music/grid.h"
+#include "core/music/key.h"
+#include "core/music/melody.h"
+#include "core/music/metre.h"
+#include "core/music/rhythm.h"
+#include "core/music/section.h"
+
+#include <math.h>
+
+enum { WARNINGS_MAX = 16, DRUMS = 9 };
+
+ct_analyse_options ct_analyse_defaults(void) {
+    return (ct_analyse_options){
+        .use_names = true, .merged = false, .notes_min = 8, .notes_max = 200000, .bars_max = 1000};
+}
+
+static void warn(ct_analysis *info, const char *text) {
+    if (info->warning_count < WARNINGS_MAX) info->warnings[info->warning_count++] = text;
+}
+
+/* Can the file be used at all? */
+static ct_status check_file(const ct_midi *midi, const ct_analyse_options *o) {
+    int64_t pitched = 0;
+    for (size_t i = 0; i < midi->note_count; i++) pitched += midi->notes[i].channel != DRUMS;
+    if (!midi->note_count) return ct_fail(CT_EFAIL, "no notes");
+    if (!pitched) return ct_fail(CT_EFAIL, "drums only");
+    if (pitched < o->notes_min)
+        return ct_fail(CT_EFAIL, "too short: %lld notes, at least %d", (long long)pitched, o->notes_min);
+    if (pitched > o->notes_max)
+        return ct_fail(CT_EFAIL, "too long: %lld notes, at most %d", (long long)pitched, o->notes_max);
+    return CT_OK;
+}
+
+static ct_status fill_bars(const ct_grid *grid, const ct_midi *midi, const uint8_t *keys, ct_arena *arena,
+                           ct_piece *out, ct_analysis *info) {
+    size_t  n = (size_t)grid->bar_count;
+    double *tempos = CT_NEW(arena, double, n), *ticks = CT_NEW(arena, double, n + 1);
+    out->bars = CT_NEW(arena, ct_bar, n);
+    if (!tempos || !ticks || !out->bars) return CT_ENOMEM;
+    ct_grid_tempos(grid, midi, tempos);
+    for (size_t i = 0; i < n; i++) {
+        const ct_grid_bar *b = &grid->bars[i];
+        out->bars[i] = (ct_bar){b->beat * CT_STEPS_PER_BEAT, b->metre, keys[i], tempos[i]};
+    }
+    for (size_t i = 0; i <= n; i++) ticks[i] = grid->bars[i].tick;
+    out->bar_count = grid->bar_count;
+    out->beat_count = grid->beat_count;
+    info->bar_ticks = ticks;
+    return CT_OK;
+}
+
+static ct_status fill_changes(const ct_chord *beats, int32_t count, ct_arena *arena, ct_piece *out) {
+    out->changes = CT_NEW(arena, ct_change, (size_t)count);
+    if (!out->changes) return CT_ENOMEM;
+    for (int32_t b = 0; b < count; b++)
+        if (b == 0 || !ct_chord_same(beats[b], beats[b - 1]))
+            out->changes[out->change_count++] = (ct_change){b * CT_STEPS_PER_BEAT, beats[b]};
+    return CT_OK;
+}
+
+/* A first bar whose music starts in its second half, before more of it. */
+static bool begins_with_pickup(const ct_grid *grid, const ct_grid_note *notes, size_t count) {
+    return grid->bar_count > 1 && count > 0 && notes[0].start >= 0.49 * grid->bars[1].beat;
+}
+
+static ct_status fill_melody(const ct_grid *grid, const ct_midi *midi, const ct_grid_note *notes, size_t count,
+                             const ct_analyse_options *o, ct_arena *arena, ct_piece *out, ct_analysis *info) {
+    ct_melody_choice choice;
+    CT_TRY(ct_melody_choose(midi, notes, count, grid->beat_count, o->use_names, o->merged, arena, &choice));
+    CT_TRY(ct_melody_voice(notes, count, choice.notes, grid->beat_count * CT_STEPS_PER_BEAT, arena, &out->melody,
+                           &out->melody_count));
+    uint8_t  *is_melody = CT_NEW(arena, uint8_t, midi->note_count);
+    uint16_t *masks = CT_NEW(arena, uint16_t, (size_t)grid->beat_count);
+    out->rhythm = CT_NEW(arena, uint8_t, (size_t)grid->beat_count);
+    if (!is_melody || !masks || !out->rhythm) return CT_ENOMEM;
+    for (size_t i = 0; i < count; i++) is_melody[notes[i].index] = choice.notes[i];
+    ct_rhythm_beats(notes, count, choice.notes, grid->beat_count, masks, out->rhythm);
+    info->is_melody = is_melody;
+    info->melody_track = choice.track;
+    if (choice.track < 0 && midi->track_count > 1)
+        warn(info, "melody chosen from merged tracks");
+    else if (choice.track < 0)
+        warn(info, "melody chosen from a single track");
+    else if (!choice.named)
+        warn(info, "melody track chosen by its texture");
+    return CT_OK;
+}
+
+static const char *song_title(const ct_midi *midi) {
+    return midi->track_count > 1 && *midi->tracks[0].name ? midi->tracks[0].name : "";
+}
+
+ct_status ct_analyse(const ct_midi *midi, const ct_analyse_options *options, ct_arena *arena, ct_piece *out,
+                     ct_analysis *info) {
+    *out = (ct_piece){.title = ""};
+    *info = (ct_analysis){.melody_track = -1, .warnings = CT_NEW(arena, const char *, WARNINGS_MAX)};
+    if (!info->warnings) return CT_ENOMEM;
+    CT_TRY(check_file(midi, options));
+    ct_grid         grid;
+    ct_metre_report metre;
+    CT_TRY(ct_metre_grid(midi, options->bars_max, arena, &grid, &metre));
+    if (metre.events_refused)
+        warn(info, "time signatures do not fit the notes: bars found from the music");
+    else if (!metre.from_events)
+        warn(info, "no time signature: bars found from the music");
+    if (!midi->tempos.count) warn(info, "no tempo event: 120 assumed");
+    info->phase = grid.phase;
+    info->ticks_per_beat = grid.ticks_per_beat;
+
+    ct_grid_note *notes;
+    size_t        count;
+    CT_TRY(ct_grid_notes(&grid, midi, arena, &notes, &count));
+    uint8_t        *keys = CT_NEW(arena, uint8_t, (size_t)grid.bar_count);
+    ct_chord       *chords = CT_NEW(arena, ct_chord, (size_t)grid.beat_count);
+    ct_beat_chroma *chroma;
+    if (!keys || !chords) return CT_ENOMEM;
+    CT_TRY(ct_key_bars(&grid, notes, count, arena, &info->key, keys));
+    CT_TRY(fill_bars(&grid, midi, keys, arena, out, info));
+    CT_TRY(ct_chord_chroma(&grid, notes, count, arena, &chroma));
+    CT_TRY(ct_chord_beats(chroma, grid.beat_count, arena, chords));
+    CT_TRY(fill_changes(chords, grid.beat_count, arena, out));
+    CT_TRY(fill_melody(&grid, midi, notes, count, options, arena, out, info));
+    CT_TRY(ct_section_find(out, begins_with_pickup(&grid, notes, count), arena));
+    out->title = ct_arena_printf(arena, "%s", song_title(midi));
+    return out->title ? ct_context(ct_piece_check(out), "analysis") : CT_ENOMEM;
+}
+
+double ct_analysis_tick(const ct_analysis *info, const ct_piece *piece, int32_t step) {
+    int32_t bar = ct_piece_bar_at(piece, step);
+    double  begin = info->bar_ticks[bar], length = info->bar_ticks[bar + 1] - begin;
+    return begin + length * (step - piece->bars[bar].start) / ct_metre_steps(piece->bars[bar].metre);
+}

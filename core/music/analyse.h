@@ -1,0 +1,46 @@
+/* analyse.h -- from a MIDI file to a piece on the grid.
+ *
+ * Bars and beats (metre.h, grid.h), key (key.h), chords (chord.h), melody
+ * (melody.h), the rhythm of the rest (rhythm.h) and sections (section.h), in
+ * this order; what comes out passes ct_piece_check. The same file and options
+ * give the same piece, whatever the machine's load.
+ *
+ * Owner: piece and report lie in the arena given; the file must outlive neither.
+ * Fails: CT_EFAIL with a short reason when the file can't be used ("no notes",
+ *        "drums only", "too long: ...", "notes follow no grid: ..."); CT_ENOMEM.
+ */
+#ifndef CT_MUSIC_ANALYSE_H
+#define CT_MUSIC_ANALYSE_H
+
+#include "core/music/midi.h"
+#include "core/music/piece.h"
+
+typedef struct ct_analyse_options {
+    bool    use_names; /* a track called MELODY, Vocal, Lead ... is the melody */
+    bool    merged;    /* take all tracks as one */
+    int32_t notes_min; /* fewer notes (drums apart): refused */
+    int32_t notes_max;
+    int32_t bars_max;
+} ct_analyse_options;
+
+/* use_names, not merged, 8 to 200,000 notes, 1,000 bars. */
+ct_analyse_options ct_analyse_defaults(void);
+
+typedef struct ct_analysis {
+    const char   **warnings;
+    size_t         warning_count;
+    double         phase;          /* ticks: beats of the first metre lie at phase + k * ticks_per_beat */
+    double         ticks_per_beat; /* in the first bar */
+    const double  *bar_ticks;      /* where each bar starts, and where the last ends: bar_count + 1 */
+    int            melody_track;   /* the file's track, -1: chosen from all notes together */
+    const uint8_t *is_melody;      /* 1 for each note of the file chosen as melody */
+    int            key;            /* the main key, 0..23 */
+} ct_analysis;
+
+CT_NODISCARD ct_status ct_analyse(const ct_midi *midi, const ct_analyse_options *options, ct_arena *arena,
+                                  ct_piece *out, ct_analysis *info);
+
+/* The tick at which `step` of an analysed piece lies in its file. */
+double ct_analysis_tick(const ct_analysis *info, const ct_piece *piece, int32_t step);
+
+#endif

@@ -1,0 +1,107 @@
+/* key.c -- see key.h. */
+#include "core/music/key.h"
+
+#include <math.h>
+
+enum { KEYS = 24, HOLD_BARS = 8 };
+
+/* Albrecht and Shanahan 2013, tonic first: major, minor. */
+static const double PROFILE[2][12] = {
+    {.238, .006, .111, .006, .137, .094, .016, .214, .009, .080, .008, .081},
+    {.220, .006, .104, .123, .019, .103, .012, .214, .062, .022, .061, .052},
+};
+
+/* Pearson correlation of the weights with the profile of `key`. */
+static double correlation(const double w[12], int key) {
+    const double *p = PROFILE[key / 12];
+    double        mean_w = 0, mean_p = 0, wp = 0, ww = 0, pp = 0;
+    for (int i = 0; i < 12; i++) {
+        mean_w += w[i] / 12;
+        mean_p += p[i] / 12;
+    }
+    for (int i = 0; i < 12; i++) {
+        double a = w[i] - mean_w, b = p[(i + 12 - key % 12) % 12] - mean_p;
+        wp += a * b;
+        ww += a * a;
+        pp += b * b;
+    }
+    return ww > 0 ? wp / sqrt(ww * pp) : 0;
+}
+
+int ct_key_of(const double weights[12]) {
+    int    best = 0;
+    double top = -2;
+    for (int key = 0; key < KEYS; key++) {
+        double c = correlation(weights, key);
+        if (c <= top) continue;
+        top = c;
+        best = key;
+    }
+    return best;
+}
+
+/* Lengths of the notes up to four beats, by bar of their start and pitch class. */
+static void weigh(const ct_grid *grid, const ct_grid_note *notes, size_t count, double (*bars)[12], double all[12]) {
+    int32_t bar = 0;
+    for (size_t i = 0; i < count; i++) {
+        const ct_grid_note *n = &notes[i];
+        while (bar + 1 < grid->bar_count && n->start >= grid->bars[bar + 1].beat) bar++;
+        double length = fmin(n->end - n->start, 4);
+        bars[bar][n->pitch % 12] += length;
+        all[n->pitch % 12] += length;
+    }
+}
+
+/* The best row of keys: each bar pays for how badly its neighbourhood fits its key, each change pays CHANGE. */
+static ct_status follow(const double (*bars)[12], int32_t count, int main_key, ct_arena *arena, uint8_t *out) {
+    const double CHANGE = 3.0, AWAY = 0.05;
+    enum { REACH = 4 };
+    uint8_t(*from)[KEYS] = ct_arena_alloc(arena, (size_t)count, sizeof *from);
+    if (!from) return CT_ENOMEM;
+    double best[KEYS] = {0};
+    for (int32_t b = 0; b < count; b++) {
+        double window[12] = {0};
+        for (int32_t k = b - REACH; k <= b + REACH; k++)
+            for (int i = 0; k >= 0 && k < count && i < 12; i++) window[i] += bars[k][i];
+        int top = 0;
+        for (int key = 1; key < KEYS; key++)
+            if (best[key] > best[top]) top = key;
+        double jump = best[top] - CHANGE;
+        for (int key = 0; key < KEYS; key++) {
+            from[b][key] = (uint8_t)(b && jump > best[key] ? top : key);
+            if (b && jump > best[key]) best[key] = jump;
+            best[key] += correlation(window, key) - (key == main_key ? 0 : AWAY);
+        }
+    }
+    int key = 0;
+    for (int k = 1; k < KEYS; k++)
+        if (best[k] > best[key]) key = k;
+    for (int32_t b = count - 1; b >= 0; b--) {
+        out[b] = (uint8_t)key;
+        key = from[b][key];
+    }
+    return CT_OK;
+}
+
+/* Keys that share their seven notes are not told apart by windows, and short stretches are not believed: such bars take
+ * the main key. */
+static void settle(uint8_t *keys, int32_t count, int main_key) {
+    int relative = main_key < 12 ? (main_key + 9) % 12 + 12 : (main_key - 12 + 3) % 12;
+    for (int32_t b = 0, end; b < count; b = end) {
+        for (end = b; end < count && keys[end] == keys[b];) end++;
+        if (keys[b] == relative || end - b < HOLD_BARS)
+            for (int32_t k = b; k < end; k++) keys[k] = (uint8_t)main_key;
+    }
+}
+
+ct_status ct_key_bars(const ct_grid *grid, const ct_grid_note *notes, size_t count, ct_arena *arena, int *main_key,
+                      uint8_t *out) {
+    double(*bars)[12] = ct_arena_alloc(arena, (size_t)grid->bar_count, sizeof *bars);
+    double all[12] = {0};
+    if (!bars) return CT_ENOMEM;
+    weigh(grid, notes, count, bars, all);
+    *main_key = ct_key_of(all);
+    CT_TRY(follow((const double(*)[12])bars, grid->bar_count, *main_key, arena, out));
+    settle(out, grid->bar_count, *main_key);
+    return CT_OK;
+}

@@ -1,0 +1,22 @@
+/* key.h -- the key of a stretch of music, from what its notes weigh.
+ *
+ * Correlation of the length-weighted pitch classes with the profiles of
+ * Albrecht and Shanahan (2013), over 24 keys. A piece has one main key; where
+ * windows of the music hold another for at least eight bars, that key is
+ * written into those bars (Viterbi over bars, a change costs a lot).
+ *
+ * Owner: nothing is allocated but scratch in the arena. Fails: CT_ENOMEM only.
+ */
+#ifndef CT_MUSIC_KEY_H
+#define CT_MUSIC_KEY_H
+
+#include "core/music/grid.h"
+
+/* The key (0..23) whose profile correlates best with 12 weights. */
+int ct_key_of(const double weights[12]);
+
+/* The main key of the notes; out[bar] the key of each bar. */
+CT_NODISCARD ct_status ct_key_bars(const ct_grid *grid, const ct_grid_note *notes, size_t count, ct_arena *arena,
+                                   int *main_key, uint8_t *out);
+
+#endif

@@ -1,0 +1,239 @@
+/* metre.c -- see metre.h. */
+#include "core/music/metre.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { DRUMS = 9, LOW = 50, PATTERN_MAX = 16 };
+
+/* ---- from the file's events */
+/* A written bar as a row of our metres: 5/4 is 3/4 and 2/4. Returns how many, 0 when it can't be written. */
+static int write_bar(int numerator, int denominator, uint8_t *pattern) {
+    int found = ct_metre_find(numerator, denominator), n = 0;
+    if (denominator == 8 && (numerator == 4 || numerator == 8)) return write_bar(numerator / 2, 4, pattern);
+    if (denominator == 8 && numerator == 3) found = CT_6_8;
+    if (found >= 0) {
+        pattern[0] = (uint8_t)found;
+        return 1;
+    }
+    if (denominator == 2) return write_bar(2 * numerator, 4, pattern);
+    if (denominator != 4 || numerator < 2 || numerator > 2 * PATTERN_MAX) return 0;
+    for (int left = numerator; left > 0;) {
+        int take = left == 5 || left == 6 || left == 3 || left == 9 ? 3 : left == 2 ? 2 : 4;
+        pattern[n++] = (uint8_t)ct_metre_find(take, 4);
+        left -= take;
+    }
+    return n;
+}
+
+static double bar_ticks(int metre, int ppq) {
+    const ct_metre *m = ct_metre_at(metre);
+    return m->beats * m->eighths_per_beat * ppq / 2.0;
+}
+
+typedef struct layer {
+    const ct_midi *midi;
+    ct_arena      *arena;
+    ct_grid       *grid;
+    int32_t        limit;
+    double         first, last; /* the music lies between these ticks */
+} layer;
+
+/* Append a bar of `length` ticks; those before the music are forgotten. */
+static ct_status lay(layer *l, double *tick, int metre, double length) {
+    ct_grid *g = l->grid;
+    double   end = *tick + length;
+    if (end > l->first + 1e-6 * l->midi->ppq) {
+        if (g->bar_count >= l->limit)
+            return ct_fail(CT_EFAIL, "too long: more than %d bars (hint: raise the limit, or cut the file)", l->limit);
+        g->bars[g->bar_count] = (ct_grid_bar){*tick, g->beat_count, (uint8_t)metre};
+        g->beat_count += ct_metre_at(metre)->beats;
+        g->bars[++g->bar_count] = (ct_grid_bar){end, g->beat_count, (uint8_t)metre};
+    }
+    *tick = end;
+    return CT_OK;
+}
+
+/* Bars of `pattern` from *tick on, until `until` or the end of the music is reached or passed. */
+static ct_status lay_pattern(layer *l, double *tick, double until, const uint8_t *pattern, int count) {
+    double whole = 0, stop = fmin(until, l->last);
+    for (int i = 0; i < count; i++) whole += bar_ticks(pattern[i], l->midi->ppq);
+    double silent = floor((fmin(l->first, stop) - *tick) / whole);
+    if (silent > 0) *tick += silent * whole;
+    for (int i = 0; *tick < stop - l->midi->ppq / 4.0; i = (i + 1) % count) {
+        int    metre = pattern[i];
+        double length = bar_ticks(metre, l->midi->ppq), left = fmin(until - *tick, length);
+        if (left < length - l->midi->ppq / 4.0) {
+            int cut = ct_metre_find((int)lround(left / l->midi->ppq), 4);
+            if (cut >= 0) length = bar_ticks(metre = cut, l->midi->ppq);
+        }
+        CT_TRY(lay(l, tick, metre, length));
+    }
+    return CT_OK;
+}
+
+typedef struct signature {
+    double  tick;
+    int     count;
+    uint8_t pattern[PATTERN_MAX];
+} signature;
+
+/* The signatures in force, one a tick, 4/4 from the start if the first comes later. Returns their number, 0 when one
+ * of them can't be written. A first bar shorter than a bar of what follows is a pickup: the second signature then
+ * begins one bar before its place. */
+static size_t read_signatures(const ct_midi_list *events, int ppq, signature *out) {
+    size_t n = 0;
+    for (size_t i = 0; i < events->count; i++) {
+        const ct_midi_event *e = &events->at[i];
+        if (i + 1 < events->count && e[1].tick == e->tick) continue;
+        signature s = {.tick = (double)e->tick};
+        s.count = write_bar(e->a, e->b, s.pattern);
+        if (i + 1 < events->count && n == 0 && e->tick == 0) {
+            signature next = {.tick = (double)e[1].tick};
+            next.count = write_bar(e[1].a, e[1].b, next.pattern);
+            if (next.count && next.tick < bar_ticks(next.pattern[0], ppq) - 1 && (e[1].a != e->a || e[1].b != e->b)) {
+                next.tick -= bar_ticks(next.pattern[0], ppq);
+                out[n++] = next;
+                i++;
+                continue;
+            }
+        }
+        if (!s.count) return 0;
+        if (n == 0 && s.tick > 0) {
+            out[n] = (signature){.count = 1};
+            out[n++].pattern[0] = CT_4_4;
+        }
+        out[n++] = s;
+    }
+    return n;
+}
+
+static ct_status lay_signatures(layer *l, const signature *s, size_t count) {
+    double tick = s[0].tick;
+    for (size_t i = 0; i < count; i++)
+        CT_TRY(lay_pattern(l, &tick, i + 1 < count ? s[i + 1].tick : INFINITY, s[i].pattern, s[i].count));
+    return CT_OK;
+}
+
+/* ---- from the music */
+/* What makes a beat sound like the first of a bar, for each beat of `period` from `phase`. */
+static double *downbeat_cues(const ct_midi *midi, double origin, double period, int32_t beats, ct_arena *arena) {
+    double(*chroma)[12] = ct_arena_alloc(arena, (size_t)beats, sizeof *chroma);
+    double *cue = CT_NEW(arena, double, (size_t)beats), *low = CT_NEW(arena, double, (size_t)beats);
+    double *mass = CT_NEW(arena, double, (size_t)beats);
+    if (!chroma || !cue || !low || !mass) return NULL;
+    for (size_t i = 0; i < midi->note_count; i++) {
+        const ct_midi_note *n = &midi->notes[i];
+        double              at = ((double)n->start - origin) / period, end = ((double)n->end - origin) / period;
+        int32_t             beat = (int32_t)floor(at + 0.13);
+        if (n->channel == DRUMS || beat < 0 || beat >= beats) continue;
+        for (int32_t b = beat; b < beats && b < beat + 4 && b < end; b++)
+            chroma[b][n->pitch % 12] += fmin(end, b + 1) - fmax(at, b);
+        if (fabs(at - beat) > 0.13) continue;
+        double length = fmin(end - at, 4);
+        mass[beat] += length;
+        if (n->pitch < LOW) low[beat] += length;
+    }
+    for (int32_t b = 0; b < beats; b++) {
+        double dot = 0, here = 0, before = 0;
+        for (int k = 0; b && k < 12; k++) {
+            dot += chroma[b][k] * chroma[b - 1][k];
+            here += chroma[b][k] * chroma[b][k];
+            before += chroma[b - 1][k] * chroma[b - 1][k];
+        }
+        double change = here > 0 && before > 0 ? 1 - dot / sqrt(here * before) : 0;
+        cue[b] = fmin(low[b], 4) / 4 + change + 0.5 * fmin(mass[b], 8) / 8;
+    }
+    return cue;
+}
+
+/* How much the beats of one phase stand out among bars of `per_bar`; the best phase in *best. */
+static double stand_out(const double *cue, int32_t beats, int per_bar, int *best, double *by_phase) {
+    double top = -1, all = 0;
+    for (int32_t b = 0; b < beats; b++) all += cue[b] / beats;
+    for (int j = 0; j < per_bar; j++) {
+        double sum = 0;
+        int    n = 0;
+        for (int32_t b = j; b < beats; b += per_bar, n++) sum += cue[b];
+        by_phase[j] = n ? sum / n - all : 0;
+        if (by_phase[j] > top) {
+            top = by_phase[j];
+            *best = j;
+        }
+    }
+    return top;
+}
+
+static ct_status lay_by_music(layer *l, double phase) {
+    double  ppq = l->midi->ppq, origin = phase + floor((l->first - phase) / ppq + 0.1) * ppq;
+    double  span = (l->last - origin) / ppq;
+    int32_t beats = (int32_t)fmin(fmax(ceil(span), 1), 4.0 * l->limit);
+    double *cue = downbeat_cues(l->midi, origin, ppq, beats, l->arena), by_phase[4];
+    if (!cue) return CT_ENOMEM;
+    int    first3 = 0, first4 = 0;
+    double three = stand_out(cue, beats, 3, &first3, by_phase), four = stand_out(cue, beats, 4, &first4, by_phase);
+    bool   triple = three > 1.2 * four;
+    double triplets = ct_grid_nearness(l->midi->notes, l->midi->note_count, ppq, phase, 3);
+    double sixteenths = ct_grid_nearness(l->midi->notes, l->midi->note_count, ppq, phase, 4);
+    bool   compound = triplets > 0.6 && triplets > sixteenths + 0.2;
+    int    first = triple ? first3 : first4, per_bar = triple ? 3 : 4;
+    int    metre = triple ? (compound ? CT_9_8 : CT_3_4) : compound ? CT_12_8 : CT_4_4;
+    double tick = origin + (first ? first - per_bar : 0) * ppq;
+    while (tick < l->last - ppq / 4) CT_TRY(lay(l, &tick, metre, per_bar * ppq)); /* in 12/8 too a beat is a quarter */
+    return CT_OK;
+}
+
+/* ---- together */
+static void bounds(const ct_midi *midi, double *first, double *last) {
+    *first = INFINITY;
+    *last = 0;
+    for (size_t i = 0; i < midi->note_count; i++) {
+        const ct_midi_note *n = &midi->notes[i];
+        double              end = fmin((double)n->end, (double)n->start + 8.0 * midi->ppq);
+        *first = fmin(*first, (double)n->start);
+        *last = fmax(*last, end);
+    }
+}
+
+ct_status ct_metre_grid(const ct_midi *midi, int32_t bar_limit, ct_arena *arena, ct_grid *out,
+                        ct_metre_report *report) {
+    *out = (ct_grid){0};
+    *report = (ct_metre_report){0};
+    layer l = {.midi = midi, .arena = arena, .grid = out, .limit = bar_limit};
+    out->bars = CT_NEW(arena, ct_grid_bar, (size_t)bar_limit + 1);
+    if (!out->bars) return CT_ENOMEM;
+    bounds(midi, &l.first, &l.last);
+    signature *s = CT_NEW(arena, signature, midi->metres.count + 1);
+    if (!s) return CT_ENOMEM;
+    double agreement, ppq = midi->ppq, period = ppq, phase;
+    size_t count = read_signatures(&midi->metres, midi->ppq, s);
+    if (count) {
+        const ct_metre *m = ct_metre_at(s[0].pattern[0]);
+        if (m->eighths_per_beat == 3) period = 1.5 * ppq;
+        phase = ct_grid_phase(midi->notes, midi->note_count, period, &agreement);
+        report->from_events = agreement > 0.7;
+    }
+    report->events_refused = midi->metres.count && !report->from_events;
+    if (report->from_events)
+        phase = 0;
+    else
+        phase = ct_grid_phase(midi->notes, midi->note_count, period = ppq, NULL);
+    double fours = ct_grid_nearness(midi->notes, midi->note_count, period, phase, 4);
+    double threes = ct_grid_nearness(midi->notes, midi->note_count, period, phase, 3);
+    report->near = fmax(fours, threes);
+    if (fours < 0.32 && threes < 0.25)
+        return ct_fail(
+            CT_EFAIL,
+            "notes follow no grid: only %.0f %% of onsets lie near it (hint: a recording that was not played "
+            "to a click has to be quantised first)",
+            100 * report->near);
+    if (report->from_events)
+        CT_TRY(lay_signatures(&l, s, count));
+    else
+        CT_TRY(lay_by_music(&l, phase));
+    if (out->bar_count == 0) return ct_fail(CT_EFAIL, "no bar lies under the notes");
+    out->ticks_per_beat = (out->bars[1].tick - out->bars[0].tick) / ct_metre_at(out->bars[0].metre)->beats;
+    out->phase = fmod(out->bars[0].tick, out->ticks_per_beat);
+    if (out->phase < 0) out->phase += out->ticks_per_beat;
+    return CT_OK;
+}
