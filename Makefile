@@ -46,9 +46,10 @@ SRC := $(filter-out core/main.c,$(wildcard core/*.c core/music/*.c core/data/*.c
 # kernels/cpu is compiled once for each instruction set; kernels/reference once for each precision.
 CPU_SRC := $(wildcard kernels/cpu/*.c)
 REF_SRC := $(wildcard kernels/reference/*.c)
-ISA_base   :=
-ISA_avx2   := -mavx2 -mfma -mf16c -ffp-contract=fast
-ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512 -ffp-contract=fast
+ISA_math   := -fno-math-errno -fno-trapping-math
+ISA_base   := $(ISA_math)
+ISA_avx2   := $(ISA_math) -mavx2 -mfma -mf16c -ffp-contract=fast
+ISA_avx512 := $(ISA_math) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512 -ffp-contract=fast
 ISAS := base $(if $(filter x86_64,$(shell uname -m)),avx2 avx512)
 REALS := float double
 

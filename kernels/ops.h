@@ -25,13 +25,13 @@ enum { CT_LAYERNORM_PARTIALS = 64, CT_NORM_BLOCK = 16384 };
 
 /* Everything that changes from step to step. */
 typedef struct ct_step {
-    uint64_t seed;          /* dropout draws from (seed mixed with number) */
-    int64_t  number;        /* step (micro-step: number counts every forward pass) */
-    int64_t  update;        /* optimiser updates made, this one included: n of AdamW */
-    int64_t  ring;          /* where the memory's next row goes */
+    uint64_t seed;   /* dropout draws from (seed mixed with number) */
+    int64_t  number; /* step (micro-step: number counts every forward pass) */
+    int64_t  update; /* optimiser updates made, this one included: n of AdamW */
+    int64_t  ring;   /* where the memory's next row goes */
     double   learning_rate, clip, loss_scale;
-    int64_t  first_row;     /* number of the first row of this batch in the global batch (rows = batch * tokens) */
-    bool     train;         /* false: no dropout */
+    int64_t  first_row; /* number of the first row of this batch in the global batch (rows = batch * tokens) */
+    bool     train;     /* false: no dropout */
 } ct_step;
 
 /* Is element `column` of row `row` kept? One Philox call covers four neighbours: word column % 4 at
@@ -42,14 +42,19 @@ static inline bool ct_dropout_keep(const ct_step *step, uint32_t stream, int64_t
     return ct_philox_float(x.word[column % 4]) >= p;
 }
 
-/* Workspace of attention, in reals: generous for both passes and any thread count up to batch * heads. */
+/* Workspace of attention, in reals: what one (batch row, head) packs, in both passes, for all of them. */
 enum { CT_ATTENTION_TILE = 64 };
 #define CT_ATTENTION_WORK(p)                                                                                           \
-    ((p)->batch * (p)->heads * ((p)->tokens + (p)->memory + CT_ATTENTION_TILE) * (6 * (p)->head + 8))
+    ((p)->batch * (p)->heads * ((p)->tokens + (p)->memory + CT_ATTENTION_TILE) * (6 * (((p)->head + 15) / 16 * 16) + 8))
 
 #include "kernels/ops.def"
 
-typedef enum ct_tolerance { CT_TOLERANCE_EXACT, CT_TOLERANCE_ROUND, CT_TOLERANCE_SUM, CT_TOLERANCE_SOFTMAX } ct_tolerance;
+typedef enum ct_tolerance {
+    CT_TOLERANCE_EXACT,
+    CT_TOLERANCE_ROUND,
+    CT_TOLERANCE_SUM,
+    CT_TOLERANCE_SOFTMAX
+} ct_tolerance;
 
 #define CT_T_real void
 #define CT_T_f64 double
@@ -81,7 +86,16 @@ typedef union ct_params { /* any op's parameters */
 
 /* ---- what the table knows of each op */
 typedef enum ct_role { CT_ROLE_SIZE, CT_ROLE_SCALAR, CT_ROLE_IN, CT_ROLE_OUT, CT_ROLE_ADD, CT_ROLE_TMP } ct_role;
-typedef enum ct_type { CT_TYPE_real, CT_TYPE_f64, CT_TYPE_i64, CT_TYPE_u64, CT_TYPE_i32, CT_TYPE_u16, CT_TYPE_u8, CT_TYPE_none } ct_type;
+typedef enum ct_type {
+    CT_TYPE_real,
+    CT_TYPE_f64,
+    CT_TYPE_i64,
+    CT_TYPE_u64,
+    CT_TYPE_i32,
+    CT_TYPE_u16,
+    CT_TYPE_u8,
+    CT_TYPE_none
+} ct_type;
 
 typedef struct ct_field {
     const char *name;
@@ -100,9 +114,9 @@ typedef struct ct_op_info {
     double (*flops)(const void *params);
 } ct_op_info;
 const ct_op_info *ct_op_about(ct_op op);
-bool ct_op_may_be_null(ct_op op, const char *field);
+bool              ct_op_may_be_null(ct_op op, const char *field);
 /* Bytes the op has to move at least: every array read or written once. */
-double ct_op_bytes(ct_op op, const ct_params *params);
+double            ct_op_bytes(ct_op op, const ct_params *params);
 
 /* ---- backends */
 typedef struct ct_backend {
@@ -117,10 +131,10 @@ const ct_backend *ct_backend_reference(void);
 CT_NODISCARD ct_status ct_op_run(const ct_backend *backend, ct_op op, const ct_params *params);
 
 /* ---- the machine, as the cpu backend sees it */
-const char *ct_cpu_isa(void);     /* "avx512", "avx2", "base"; CANTUS_ISA overrides */
-const char *ct_cpu_gemm(void);    /* "oneDNN 2.6.3", "plain loop" */
+const char *ct_cpu_isa(void);  /* "avx512", "avx2", "base"; CANTUS_ISA overrides */
+const char *ct_cpu_gemm(void); /* "oneDNN 2.6.3", "plain loop" */
 int         ct_cpu_threads(void);
 /* Measured sgemm rate in flop/s: best of a few 512 x 512 x 512 products (about 0.1 s). */
-double ct_cpu_measure_gemm(void);
+double      ct_cpu_measure_gemm(void);
 
 #endif

@@ -1,0 +1,90 @@
+/* loss.c -- cpu: cross entropy of each row and its gradient in one pass; the norm of the gradient; AdamW. */
+#include "kernels/cpu/cpu.h"
+
+CT_CPU(cross_entropy) {
+    const ct_cross_entropy *p = &params->cross_entropy;
+    const float            *logits = p->logits;
+    float                  *loss = p->loss, *dlogits = p->dlogits;
+    int64_t                 vocabulary = p->vocabulary;
+    float                   loss_scale = dlogits ? (float)p->step->loss_scale : 0;
+#pragma omp      parallel for schedule(static)
+    for (int64_t n = 0; n < p->rows; n++) {
+             const float *row = logits + n * vocabulary;
+             float       *to = dlogits ? dlogits + n * vocabulary : NULL;
+             int32_t      target = p->target[n];
+             float        total = 0;
+             if (target < 0) {
+                 loss[n] = 0;
+                 if (to) memset(to, 0, (size_t)vocabulary * sizeof *to);
+            continue;
+        }
+             float largest = largest_of(row, vocabulary), of_target = row[target];
+             if (to) {
+                 for (int64_t v = 0; v < vocabulary; v++) to[v] = row[v] - largest;
+#pragma omp simd reduction(+ : total)
+            for (int64_t v = 0; v < vocabulary; v++) total += to[v] = one_exp(to[v]);
+            float factor = loss_scale / total;
+     #pragma omp simd
+            for (int64_t v = 0; v < vocabulary; v++) to[v] *= factor;
+            to[target] -= loss_scale;
+        } else {
+#pragma omp simd reduction(+ : total)
+            for (int64_t v = 0; v < vocabulary; v++) total += one_exp(row[v] - largest);
+        }
+        loss[n] = logf(total) - (of_target - largest);
+    }
+    return CT_OK;
+}
+
+CT_CPU(grad_norm) {
+    enum { SUMS = 8 }; /* doubles added side by side */
+    const ct_grad_norm *p = &params->grad_norm;
+    const float        *grad = p->grad;
+    int64_t             blocks = (p->count + CT_NORM_BLOCK - 1) / CT_NORM_BLOCK;
+#pragma omp parallel for schedule(static)
+    for (int64_t block = 0; block < blocks; block++) {
+        int64_t i = block * CT_NORM_BLOCK, end = i + CT_NORM_BLOCK < p->count ? i + CT_NORM_BLOCK : p->count;
+        double  sum[SUMS] = {0}, total = 0;
+        for (; i + SUMS <= end; i += SUMS)
+            for (int s = 0; s < SUMS; s++) sum[s] += (double)grad[i + s] * (double)grad[i + s];
+        for (; i < end; i++) total += (double)grad[i] * (double)grad[i];
+        for (int s = 0; s < SUMS; s++) total += sum[s];
+        p->partial[block] = total;
+    }
+    double total = 0;
+    for (int64_t block = 0; block < blocks; block++) total += p->partial[block];
+    p->result[0] = sqrt(total);
+    p->result[1] = isfinite(total);
+    return CT_OK;
+}
+
+CT_CPU(adamw) {
+    enum { BLOCK = 8192 };
+    const ct_adamw *p = &params->adamw;
+    const float    *grad = p->grad;
+    float          *param = p->param, *moment = p->moment, *variance = p->variance;
+    if (p->norm[1] == 0) return CT_OK;
+    float clip = p->step->clip > 0 && p->norm[0] > p->step->clip ? (float)(p->step->clip / p->norm[0]) : 1;
+    float correct1 = (float)(1 - pow(p->beta1, (double)p->step->update));
+    float correct2 = (float)(1 - pow(p->beta2, (double)p->step->update));
+    float beta1 = (float)p->beta1, rest1 = (float)(1 - p->beta1), beta2 = (float)p->beta2,
+          rest2 = (float)(1 - p->beta2);
+    float epsilon = (float)p->epsilon, rate = (float)p->step->learning_rate;
+#pragma omp parallel
+    for (int64_t t = 0; t < p->tensors; t++) {
+        float decay = p->decay[t] ? (float)p->weight_decay : 0;
+#pragma omp for schedule(static) nowait
+        for (int64_t from = p->first[t]; from < p->first[t + 1]; from += BLOCK) {
+            int64_t end = p->first[t + 1] - from < BLOCK ? p->first[t + 1] : from + BLOCK;
+#pragma omp simd
+            for (int64_t i = from; i < end; i++) {
+                float g = grad[i] * clip;
+                moment[i] = beta1 * moment[i] + rest1 * g;
+                variance[i] = beta2 * variance[i] + rest2 * g * g;
+                param[i] -=
+                    rate * (moment[i] / correct1 / (sqrtf(variance[i] / correct2) + epsilon) + decay * param[i]);
+            }
+        }
+    }
+    return CT_OK;
+}
