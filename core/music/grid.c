@@ -52,6 +52,21 @@ double ct_grid_nearness(const ct_midi_note *notes, size_t count, double period, 
     return count ? (double)near / (double)count : 0;
 }
 
+double ct_grid_pull(const ct_midi_note *notes, size_t count, double period) {
+    const double TURN = 6.283185307179586;
+    double       top = 0;
+    for (int d = 1; d <= 4; d++) {
+        double x = 0, y = 0;
+        for (size_t i = 0; i < count; i++) {
+            double angle = TURN * wrap((double)notes[i].start, period) / period * d;
+            x += cos(angle);
+            y += sin(angle);
+        }
+        top = fmax(top, count ? hypot(x, y) / (double)count : 0);
+    }
+    return top;
+}
+
 /* ---- positions */
 static int32_t bar_of_tick(const ct_grid *grid, double tick) {
     int32_t low = 0, high = grid->bar_count;

@@ -43,6 +43,11 @@ double ct_grid_phase(const ct_midi_note *notes, size_t count, double period, dou
 /* Share of onsets within 1/32 beat of the grid that divides the beat by `division`. By chance: division / 16. */
 double ct_grid_nearness(const ct_midi_note *notes, size_t count, double period, double phase, int division);
 
+/* How strongly onsets gather at any phase of the beat, its half, third or quarter: the longest of the four mean vectors
+ * of exp(2 pi i d onset / period), d = 1..4. 1: all alike; free playing has 0.03 or less, POP909's loosest song 0.145,
+ * Gaussian jitter of 0.08 beats on sixteenths about 0.13 even if all sixteenths were used alike. */
+double ct_grid_pull(const ct_midi_note *notes, size_t count, double period);
+
 /* From ticks to beats and back. Before bar 0 and after the last bar time runs on as in the bar next to it. */
 double ct_grid_beat(const ct_grid *grid, double tick);
 double ct_grid_tick(const ct_grid *grid, double beat);

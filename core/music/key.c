@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-enum { KEYS = 24, HOLD_BARS = 8 };
+enum { KEYS = 24, HOLD_BARS = 8, REACH = 4 };
 
 /* Albrecht and Shanahan 2013, tonic first: major, minor. */
 static const double PROFILE[2][12] = {
@@ -41,36 +41,46 @@ int ct_key_of(const double weights[12]) {
 }
 
 /* Lengths of the notes up to four beats, by bar of their start and pitch class. */
-static void weigh(const ct_grid *grid, const ct_grid_note *notes, size_t count, double (*bars)[12], double all[12]) {
+static void weigh(const ct_grid *grid, const ct_grid_note *notes, size_t count, double (*bars)[12]) {
     int32_t bar = 0;
     for (size_t i = 0; i < count; i++) {
         const ct_grid_note *n = &notes[i];
         while (bar + 1 < grid->bar_count && n->start >= grid->bars[bar + 1].beat) bar++;
-        double length = fmin(n->end - n->start, 4);
-        bars[bar][n->pitch % 12] += length;
-        all[n->pitch % 12] += length;
+        bars[bar][n->pitch % 12] += fmin(n->end - n->start, 4);
     }
 }
 
-/* The best row of keys: each bar pays for how badly its neighbourhood fits its key, each change pays CHANGE. */
-static ct_status follow(const double (*bars)[12], int32_t count, int main_key, ct_arena *arena, uint8_t *out) {
-    const double CHANGE = 3.0, AWAY = 0.05;
-    enum { REACH = 4 };
-    uint8_t(*from)[KEYS] = ct_arena_alloc(arena, (size_t)count, sizeof *from);
-    if (!from) return CT_ENOMEM;
-    double best[KEYS] = {0};
+/* How well each key fits the nine bars around each bar. The main key fits best on the whole: a song that moves from C
+ * to D is not in G. */
+static int fit_keys(const double (*bars)[12], int32_t count, double (*fit)[KEYS]) {
+    double sum[KEYS] = {0};
     for (int32_t b = 0; b < count; b++) {
         double window[12] = {0};
         for (int32_t k = b - REACH; k <= b + REACH; k++)
             for (int i = 0; k >= 0 && k < count && i < 12; i++) window[i] += bars[k][i];
+        for (int key = 0; key < KEYS; key++) sum[key] += fit[b][key] = correlation(window, key);
+    }
+    int best = 0;
+    for (int key = 1; key < KEYS; key++)
+        if (sum[key] > sum[best]) best = key;
+    return best;
+}
+
+/* The best row of keys: each bar earns its fit, keys other than the main one a little less, each change pays CHANGE. */
+static ct_status follow(const double (*fit)[KEYS], int32_t count, int main_key, ct_arena *arena, uint8_t *out) {
+    const double CHANGE = 3.0, AWAY = 0.05;
+    uint8_t(*from)[KEYS] = ct_arena_alloc(arena, (size_t)count, sizeof *from);
+    if (!from) return CT_ENOMEM;
+    double best[KEYS] = {0};
+    for (int32_t b = 0; b < count; b++) {
         int top = 0;
         for (int key = 1; key < KEYS; key++)
             if (best[key] > best[top]) top = key;
         double jump = best[top] - CHANGE;
         for (int key = 0; key < KEYS; key++) {
-            from[b][key] = (uint8_t)(b && jump > best[key] ? top : key);
-            if (b && jump > best[key]) best[key] = jump;
-            best[key] += correlation(window, key) - (key == main_key ? 0 : AWAY);
+            bool jumps = b && jump > best[key];
+            from[b][key] = (uint8_t)(jumps ? top : key);
+            best[key] = (jumps ? jump : best[key]) + fit[b][key] - (key == main_key ? 0 : AWAY);
         }
     }
     int key = 0;
@@ -97,11 +107,11 @@ static void settle(uint8_t *keys, int32_t count, int main_key) {
 ct_status ct_key_bars(const ct_grid *grid, const ct_grid_note *notes, size_t count, ct_arena *arena, int *main_key,
                       uint8_t *out) {
     double(*bars)[12] = ct_arena_alloc(arena, (size_t)grid->bar_count, sizeof *bars);
-    double all[12] = {0};
-    if (!bars) return CT_ENOMEM;
-    weigh(grid, notes, count, bars, all);
-    *main_key = ct_key_of(all);
-    CT_TRY(follow((const double(*)[12])bars, grid->bar_count, *main_key, arena, out));
+    double(*fit)[KEYS] = ct_arena_alloc(arena, (size_t)grid->bar_count, sizeof *fit);
+    if (!bars || !fit) return CT_ENOMEM;
+    weigh(grid, notes, count, bars);
+    *main_key = fit_keys((const double(*)[12])bars, grid->bar_count, fit);
+    CT_TRY(follow((const double(*)[KEYS])fit, grid->bar_count, *main_key, arena, out));
     settle(out, grid->bar_count, *main_key);
     return CT_OK;
 }

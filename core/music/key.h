@@ -1,9 +1,9 @@
 /* key.h -- the key of a stretch of music, from what its notes weigh.
  *
  * Correlation of the length-weighted pitch classes with the profiles of
- * Albrecht and Shanahan (2013), over 24 keys. A piece has one main key; where
- * windows of the music hold another for at least eight bars, that key is
- * written into those bars (Viterbi over bars, a change costs a lot).
+ * Albrecht and Shanahan (2013), over 24 keys, in windows of nine bars. The main
+ * key fits best on the whole; where the music holds another for at least eight
+ * bars, that key is written into those bars (Viterbi; a change costs a lot).
  *
  * Owner: nothing is allocated but scratch in the arena. Fails: CT_ENOMEM only.
  */

@@ -6,6 +6,8 @@
 
 enum { DRUMS = 9, LOW = 50, PATTERN_MAX = 16 };
 
+static const double PULL_MIN = 0.1; /* see ct_grid_pull */
+
 /* ---- from the file's events */
 /* A written bar as a row of our metres: 5/4 is 3/4 and 2/4. Returns how many, 0 when it can't be written. */
 static int write_bar(int numerator, int denominator, uint8_t *pattern) {
@@ -221,7 +223,7 @@ ct_status ct_metre_grid(const ct_midi *midi, int32_t bar_limit, ct_arena *arena,
     double fours = ct_grid_nearness(midi->notes, midi->note_count, period, phase, 4);
     double threes = ct_grid_nearness(midi->notes, midi->note_count, period, phase, 3);
     report->near = fmax(fours, threes);
-    if (fours < 0.32 && threes < 0.25)
+    if (ct_grid_pull(midi->notes, midi->note_count, period) < PULL_MIN)
         return ct_fail(
             CT_EFAIL,
             "notes follow no grid: only %.0f %% of onsets lie near it (hint: a recording that was not played "
