@@ -32,6 +32,8 @@ endif
 
 # ---------------------------------------------------------------- flags
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wvla
+# messages are cut to their buffers on purpose; gcc alone warns of it
+WARN += $(if $(findstring clang,$(CC)),,-Wno-format-truncation)
 STD  := -std=c11 -D_GNU_SOURCE -I. -Ibuild/gen -fno-strict-aliasing -ffp-contract=off
 OPT_release := -O3 -g
 OPT_debug   := -O0 -g

@@ -3,6 +3,7 @@
 
 #include "core/file.h"
 #include "core/safetensors.h"
+#include "models/checkpoints.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,20 +33,6 @@ static ct_status write_state(const ct_network *n, const ct_counters *counters, c
     return status;
 }
 
-/* Names of whole checkpoints of a kind, oldest first: step numbers have eight or more digits, so names sort by them. */
-static ct_status list(const char *folder, const char *kind, ct_arena *arena, char ***names, size_t *count) {
-    CT_TRY(ct_folder_folders(folder, arena, names, count));
-    size_t kept = 0, n = strlen(kind);
-    for (size_t i = 0; i < *count; i++) {
-        const char *name = (*names)[i];
-        if (!strncmp(name, kind, n) && name[n] == '-' && name[n + 1] &&
-            strspn(name + n + 1, "0123456789") == strlen(name + n + 1))
-            (*names)[kept++] = (*names)[i];
-    }
-    *count = kept;
-    return CT_OK;
-}
-
 static ct_status save(const char *run, const char *kind, const ct_network *network, const ct_counters *counters,
                       bool state) {
     char     folder[3200], whole[3400], aside[3420], file[3500];
@@ -70,7 +57,7 @@ static ct_status save(const char *run, const char *kind, const ct_network *netwo
     CT_TRY(ct_folder_sync(aside));
     if (rename(aside, whole) != 0) return ct_fail(CT_EFAIL, "%s: can't rename the finished checkpoint", aside);
     CT_TRY(ct_folder_sync(folder));
-    ct_status status = list(folder, kind, &arena, &names, &count);
+    ct_status status = ct_checkpoint_list(folder, kind, &arena, &names, &count);
     for (size_t i = 0; status == CT_OK && i < count; i++) {
         snprintf(file, sizeof file, "%s/%s", folder, names[i]);
         if (strcmp(file, whole)) status = ct_folder_remove(file);
@@ -85,18 +72,6 @@ ct_status ct_checkpoint_save(const char *run, const ct_network *network, const c
 
 ct_status ct_checkpoint_save_best(const char *run, const ct_network *network, const ct_counters *counters) {
     return save(run, "best", network, counters, false);
-}
-
-bool ct_checkpoint_find(const char *run, const char *kind, char *path, size_t size) {
-    char     folder[3200];
-    ct_arena arena = {0};
-    char   **names;
-    size_t   count = 0;
-    snprintf(folder, sizeof folder, "%s/checkpoints", run);
-    bool found = ct_folder_exists(folder) && list(folder, kind, &arena, &names, &count) == CT_OK && count > 0;
-    if (found) snprintf(path, size, "%s/%s", folder, names[count - 1]);
-    ct_arena_free(&arena);
-    return found;
 }
 
 static ct_status take(const ct_safetensors *file, const char *path, const char *name, void *to, size_t bytes) {

@@ -29,8 +29,6 @@ typedef struct ct_counters { /* where a run stands; saved bit for bit */
 CT_NODISCARD ct_status ct_checkpoint_save(const char *run, const ct_network *network, const ct_counters *counters);
 /* Write best-STEP and remove older ones. */
 CT_NODISCARD ct_status ct_checkpoint_save_best(const char *run, const ct_network *network, const ct_counters *counters);
-/* Path of the newest whole checkpoint of a kind ("last" or "best") in a run folder; false when there is none. */
-bool                   ct_checkpoint_find(const char *run, const char *kind, char *path, size_t size);
 /* Weights, moments, memory and counters into a network of the same shape. */
 CT_NODISCARD ct_status ct_checkpoint_load(const char *checkpoint, ct_network *network, ct_counters *counters);
 

@@ -3,6 +3,7 @@
 
 #include "core/log.h"
 #include "core/run.h"
+#include "models/checkpoints.h"
 #include "train/checkpoint.h"
 #include "train/ngram.h"
 #include "train/validate.h"
@@ -37,16 +38,9 @@ double ct_learning_rate(const ct_train_config *c, int64_t step) {
 
 /* ---- opening */
 static ct_status init_weights(ct_trainer *t) {
-    const char *init = t->config->init;
-    char        found[4096], path[4200];
-    if (!*init) return CT_OK;
-    if (!ct_folder_exists(init))
-        snprintf(path, sizeof path, "%s", init);
-    else if (ct_checkpoint_find(init, "best", found, sizeof found) ||
-             ct_checkpoint_find(init, "last", found, sizeof found))
-        snprintf(path, sizeof path, "%s/model.safetensors", found);
-    else
-        return ct_fail(CT_EFAIL, "%s: %s: no checkpoint in this folder", ct_config_where("train.init"), init);
+    char path[4200];
+    if (!*t->config->init) return CT_OK;
+    CT_TRY(ct_context(ct_model_find(t->config->init, path, sizeof path), "%s", ct_config_where("train.init")));
     ct_model from;
     CT_TRY(ct_model_load(path, t->model.dtype, &from));
     ct_status status = ct_context(ct_model_copy_weights(&from, &t->model), "%s", path);

@@ -1,0 +1,311 @@
+/* generate.c -- see generate.h. */
+#include "infer/generate.h"
+
+#include "core/json.h"
+#include "core/log.h"
+#include "core/music/analyse.h"
+#include "core/version.h"
+#include "infer/render.h"
+#include "models/checkpoints.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct ct_generator {
+    const ct_generate_config *config;
+    ct_arena                  arena;
+    ct_model                  model[CT_STAGES];
+    char                      path[CT_STAGES][4096], hash[CT_STAGES][65];
+    ct_composer               composer;
+    ct_guide                  guide;
+    int32_t                   bars;
+    ct_sheet                  sheet; /* of lead= */
+    ct_sheet_open             open;
+    ct_piece                  sheet_piece, primer;
+    ct_rows                   primer_rows[CT_STAGES];
+    FILE                     *manifest;
+} ct_generator;
+
+/* ---- what was asked for */
+/* A key as a lead sheet's header line says it; -1: none. */
+static int key_number(const char *text, ct_arena *arena) {
+    ct_sheet    sheet;
+    const char *line = ct_arena_printf(arena, "key: %s\n| C |\n", text);
+    return line && ct_sheet_parse("key", line, strlen(line), arena, &sheet) == CT_OK ? sheet.bars[0].key : -1;
+}
+
+static ct_status read_options(ct_generator *g) {
+    const ct_generate_config *c = g->config;
+    ct_guide                 *guide = &g->guide;
+    *guide = (ct_guide){.key = -1, .metre = -1, .tempo = -1};
+    if (*c->key && (guide->key = key_number(c->key, &g->arena)) < 0)
+        return ct_fail(CT_EUSAGE, "%s: \"%s\" is no key (hint: C, F#m, Bb:min)", ct_config_where("key"), c->key);
+    if (*c->meter) {
+        int  numerator = 0, denominator = 0;
+        char rest;
+        if (sscanf(c->meter, "%d/%d%c", &numerator, &denominator, &rest) == 2)
+            guide->metre = ct_metre_find(numerator, denominator);
+        if (guide->metre < 0)
+            return ct_fail(CT_EUSAGE, "%s: \"%s\" is none of 2/4 3/4 4/4 2/2 6/8 9/8 12/8 5/8 7/8",
+                           ct_config_where("meter"), c->meter);
+    }
+    if (c->tempo > 0) {
+        if (c->tempo < 30)
+            return ct_fail(CT_EUSAGE, "%s: %g is below 30 beats a minute", ct_config_where("tempo"), c->tempo);
+        guide->tempo = ct_tempo_bin(c->tempo);
+    }
+    if (*c->lead && *c->primer)
+        return ct_fail(CT_EUSAGE, "%s: lead and primer can't be used together", ct_config_where("primer"));
+    g->bars = (int32_t)c->bars;
+    return CT_OK;
+}
+
+static ct_status read_lead(ct_generator *g) {
+    const ct_generate_config *c = g->config;
+    ct_bytes                  text;
+    const char              **lines;
+    size_t                    count;
+    if (!*c->lead) return CT_OK;
+    CT_TRY(ct_file_read(c->lead, CT_SHEET_BYTES_MAX, &g->arena, &text));
+    CT_TRY(ct_sheet_parse(c->lead, (const char *)text.at, text.count, &g->arena, &g->sheet));
+    CT_TRY(ct_sheet_reductions(&g->sheet, &g->arena, &lines, &count));
+    for (size_t i = 0; i < count; i++)
+        ct_log("%s: %s (it sounds in full; the models see the nearest)", c->lead, lines[i]);
+    if (g->sheet.bar_count > 512) return ct_fail(CT_EFAIL, "%s: %d bars, at most 512", c->lead, g->sheet.bar_count);
+    CT_TRY(ct_context(ct_sheet_to_piece(&g->sheet, &g->arena, &g->sheet_piece, &g->open), "%s", c->lead));
+    CT_TRY(ct_piece_quantise(&g->sheet_piece, &g->arena));
+    g->bars = g->sheet.bar_count;
+    g->guide.sheet = &g->sheet_piece;
+    g->guide.sheet_key = !g->open.key && !*c->key;
+    g->guide.sheet_metre = true; /* an open one is counted as 4/4 */
+    g->guide.sheet_tempo = !g->open.tempo && !(c->tempo > 0);
+    g->guide.sheet_sections = !g->open.sections;
+    if (g->guide.metre >= 0 && g->guide.metre != g->sheet_piece.bars[0].metre)
+        return ct_fail(CT_EUSAGE, "%s: %s, but the bars of %s are in %s", ct_config_where("meter"), c->meter, c->lead,
+                       ct_metre_at(g->sheet_piece.bars[0].metre)->name);
+    return CT_OK;
+}
+
+static ct_status read_primer(ct_generator *g) {
+    const ct_generate_config *c = g->config;
+    ct_bytes                  bytes;
+    ct_midi                   midi;
+    ct_analysis               info;
+    ct_analyse_options        options = ct_analyse_defaults();
+    if (!*c->primer) return CT_OK;
+    CT_TRY(ct_file_read(c->primer, 64 << 20, &g->arena, &bytes));
+    CT_TRY(ct_context(ct_midi_read(bytes.at, bytes.count, &g->arena, &midi), "%s", c->primer));
+    CT_TRY(ct_context(ct_analyse(&midi, &options, &g->arena, &g->primer, &info), "%s", c->primer));
+    CT_TRY(ct_piece_quantise(&g->primer, &g->arena));
+    CT_TRY(ct_backbone_encode(&g->primer, &g->arena, &g->primer_rows[CT_BACKBONE]));
+    CT_TRY(ct_melody_encode(&g->primer, &g->arena, &g->primer_rows[CT_MELODY]));
+    g->guide.primer_backbone = &g->primer_rows[CT_BACKBONE];
+    g->guide.primer_melody = &g->primer_rows[CT_MELODY];
+    g->guide.primer_bars = (int32_t)(c->primer_bars < g->primer.bar_count ? c->primer_bars : g->primer.bar_count);
+    if (g->bars && g->guide.primer_bars >= g->bars)
+        return ct_fail(CT_EUSAGE, "%s: %d bars of the primer leave nothing of %d to write",
+                       ct_config_where("primer_bars"), g->guide.primer_bars, g->bars);
+    return CT_OK;
+}
+
+static ct_status load_models(ct_generator *g) {
+    const char *names[CT_STAGES] = {g->config->backbone, g->config->melody};
+    for (int s = 0; s < CT_STAGES; s++) {
+        ct_bytes bytes;
+        CT_TRY(ct_context(ct_model_find(names[s], g->path[s], sizeof g->path[s]), "models.%s", ct_stage_names[s]));
+        CT_TRY(ct_file_map(g->path[s], &bytes));
+        ct_sha256(bytes.at, bytes.count, g->hash[s]);
+        ct_file_unmap(&bytes);
+        CT_TRY(ct_model_load(g->path[s], CT_F32, &g->model[s]));
+    }
+    int64_t batch = g->config->batch < g->config->count ? g->config->batch : g->config->count;
+    return ct_composer_make(&g->model[CT_BACKBONE], &g->model[CT_MELODY], g->config->sampling, batch, g->bars,
+                            &g->composer);
+}
+
+/* ---- a finished piece */
+static int distinct_chords(const ct_piece *p) {
+    bool seen[13][CT_QUALITY_COUNT] = {{false}};
+    int  count = 0;
+    for (int32_t i = 0; i < p->change_count; i++) {
+        ct_chord chord = p->changes[i].chord;
+        if (chord.root == CT_NO_CHORD || seen[chord.root][chord.quality]) continue;
+        seen[chord.root][chord.quality] = true;
+        count++;
+    }
+    return count;
+}
+
+/* The sheet of a piece: its own, or the user's with what it had left open filled in. */
+static ct_status sheet_of(const ct_generator *g, const ct_piece *piece, ct_arena *arena, ct_sheet *out) {
+    CT_TRY(ct_sheet_from_piece(piece, arena, out));
+    if (!g->guide.sheet) return CT_OK;
+    out->title = g->sheet.title;
+    out->chords = g->sheet.chords;
+    out->chord_count = g->sheet.chord_count;
+    if (g->open.sections) return CT_OK;
+    out->sections = g->sheet.sections;
+    out->section_count = g->sheet.section_count;
+    return CT_OK;
+}
+
+static void set_tempo(const ct_generator *g, ct_piece *piece) {
+    for (int32_t b = 0; b < piece->bar_count; b++) {
+        if (g->config->tempo > 0)
+            piece->bars[b].tempo = g->config->tempo;
+        else if (g->guide.sheet_tempo)
+            piece->bars[b].tempo = g->sheet.bars[b].tempo;
+    }
+}
+
+static ct_json *options_of(const ct_generate_config *c) {
+    ct_json *o = ct_json_new_object();
+    ct_json_set(o, "bars", ct_json_new_integer(c->bars));
+    ct_json_set(o, "key", ct_json_new_text(c->key));
+    ct_json_set(o, "tempo", ct_json_new_real(c->tempo));
+    ct_json_set(o, "meter", ct_json_new_text(c->meter));
+    ct_json_set(o, "lead", ct_json_new_text(c->lead));
+    ct_json_set(o, "primer", ct_json_new_text(c->primer));
+    if (*c->primer) ct_json_set(o, "primer_bars", ct_json_new_integer(c->primer_bars));
+    for (int s = 0; s < CT_STAGES; s++) {
+        ct_json *how = ct_json_new_object();
+        ct_json_set(how, "temperature", ct_json_new_real(c->sampling[s].temperature));
+        ct_json_set(how, "top_p", ct_json_new_real(c->sampling[s].top_p));
+        ct_json_set(how, "top_k", ct_json_new_integer(c->sampling[s].top_k));
+        ct_json_set(o, ct_stage_names[s], how);
+    }
+    return o;
+}
+
+static ct_status write_manifest(ct_generator *g, int64_t number, uint64_t seed, int64_t attempt, const ct_piece *piece,
+                                const char *name, ct_arena *arena) {
+    ct_json *line = ct_json_new_object(), *models = ct_json_new_object();
+    char     midi[64];
+    snprintf(midi, sizeof midi, "%s.mid", name);
+    ct_json_set(line, "piece", ct_json_new_integer(number));
+    ct_json_set(line, "file", ct_json_new_text(midi));
+    ct_json_set(line, "seed", ct_json_new_integer((int64_t)seed));
+    ct_json_set(line, "attempt", ct_json_new_integer(attempt));
+    ct_json_set(line, "bars", ct_json_new_integer(piece->bar_count));
+    ct_json_set(line, "key", ct_json_new_text(ct_key_name(piece->bars[0].key)));
+    ct_json_set(line, "meter", ct_json_new_text(ct_metre_at(piece->bars[0].metre)->name));
+    ct_json_set(line, "tempo", ct_json_new_real(piece->bars[0].tempo));
+    ct_json_set(line, "chords", ct_json_new_integer(distinct_chords(piece)));
+    ct_json_set(line, "notes", ct_json_new_integer(piece->melody_count));
+    ct_json_set(line, "options", options_of(g->config));
+    for (int s = 0; s < CT_STAGES; s++) {
+        ct_json *m = ct_json_new_object();
+        ct_json_set(m, "file", ct_json_new_text(g->path[s]));
+        ct_json_set(m, "sha256", ct_json_new_text(g->hash[s]));
+        ct_json_set(models, ct_stage_names[s], m);
+    }
+    ct_json_set(line, "models", models);
+    ct_json_set(line, "version", ct_json_new_text(ct_version));
+    ct_json_set(line, "isa", ct_json_new_text(ct_cpu_isa()));
+    char *text = ct_json_print(line, 0, arena);
+    ct_json_free(line);
+    if (!text) return CT_ENOMEM;
+    fprintf(g->manifest, "%s\n", text);
+    if (fflush(g->manifest) != 0)
+        return ct_fail(CT_EFAIL, "%s/manifest.jsonl: can't write: %s", g->config->output, strerror(errno));
+    return CT_OK;
+}
+
+static ct_status write_piece(ct_generator *g, int64_t number, uint64_t seed, int64_t attempt, ct_piece *piece,
+                             ct_arena *arena) {
+    char     name[64], path[4300];
+    ct_sheet sheet;
+    ct_midi  midi;
+    uint8_t *bytes;
+    size_t   count;
+    snprintf(name, sizeof name, "piece-%04lld", (long long)number);
+    set_tempo(g, piece);
+    CT_TRY(sheet_of(g, piece, arena, &sheet));
+    if (!*sheet.title) sheet.title = ct_arena_printf(arena, "Piece %lld", (long long)number);
+    char *text = sheet.title ? ct_sheet_print(&sheet, arena) : NULL;
+    if (!text) return CT_ENOMEM;
+    CT_TRY(ct_render(piece, &sheet, arena, &midi));
+    CT_TRY(ct_midi_write(&midi, arena, &bytes, &count));
+    snprintf(path, sizeof path, "%s/%s.txt", g->config->output, name);
+    CT_TRY(ct_file_write(path, text, strlen(text)));
+    snprintf(path, sizeof path, "%s/%s.mid", g->config->output, name);
+    CT_TRY(ct_file_write(path, bytes, count));
+    return write_manifest(g, number, seed, attempt, piece, name, arena);
+}
+
+/* ---- the batches: pieces in order; one that is not accepted is written again with a seed of its own */
+static uint64_t seed_of(const ct_generate_config *c, int64_t number, int64_t attempt) {
+    uint64_t seed = (uint64_t)(c->seed + number - 1);
+    if (attempt == 1) return seed;
+    ct_philox x = ct_philox_at(seed, 1, (uint64_t)attempt);
+    return ((uint64_t)x.word[0] << 32 | x.word[1]) >> 11; /* 53 bits, so that JSON keeps it */
+}
+
+static ct_status compose_batch(ct_generator *g, int64_t first, int64_t count, ct_arena *arena) {
+    const ct_generate_config *c = g->config;
+    ct_request               *requests = CT_NEW(arena, ct_request, (size_t)count);
+    ct_piece *pieces = CT_NEW(arena, ct_piece, (size_t)count), *fresh = CT_NEW(arena, ct_piece, (size_t)count);
+    int64_t  *who = CT_NEW(arena, int64_t, (size_t)count), *attempts = CT_NEW(arena, int64_t, (size_t)count);
+    if (!requests || !pieces || !fresh || !who || !attempts) return CT_ENOMEM;
+    int64_t open = count;
+    for (int64_t i = 0; i < count; i++) who[i] = i;
+    for (int64_t attempt = 1; open > 0; attempt++) {
+        for (int64_t k = 0; k < open; k++)
+            requests[k] = (ct_request){.seed = seed_of(c, first + who[k], attempt), .bars = g->bars, .guide = g->guide};
+        CT_TRY(ct_compose(&g->composer, requests, open, arena, fresh));
+        int64_t again = 0;
+        for (int64_t k = 0; k < open; k++) {
+            pieces[who[k]] = fresh[k];
+            attempts[who[k]] = attempt;
+            bool fine = distinct_chords(&fresh[k]) >= c->least_chords && fresh[k].melody_count >= c->least_notes;
+            if (!fine && attempt < c->attempts) who[again++] = who[k];
+        }
+        open = again;
+    }
+    for (int64_t i = 0; i < count; i++)
+        CT_TRY(write_piece(g, first + i, seed_of(c, first + i, attempts[i]), attempts[i], &pieces[i], arena));
+    return CT_OK;
+}
+
+static ct_status compose_all(ct_generator *g) {
+    const ct_generate_config *c = g->config;
+    char                      path[4200], took[32];
+    ct_progress               progress;
+    CT_TRY(ct_folder_make(c->output));
+    snprintf(path, sizeof path, "%s/manifest.jsonl", c->output);
+    g->manifest = fopen(path, "wbe");
+    if (!g->manifest) return ct_fail(CT_EFAIL, "%s: can't create: %s", path, strerror(errno));
+    double begun = ct_seconds();
+    ct_progress_begin(&progress, "composing", c->count);
+    for (int64_t first = 1; first <= c->count; first += g->composer.batch) {
+        int64_t   left = c->count - first + 1, count = left < g->composer.batch ? left : g->composer.batch;
+        ct_arena  arena = {0};
+        ct_status status = compose_batch(g, first, count, &arena);
+        ct_arena_free(&arena);
+        CT_TRY(status);
+        ct_progress_at(&progress, first + count - 1, "");
+    }
+    ct_progress_end(&progress);
+    double seconds = ct_seconds() - begun;
+    printf("%s: %lld pieces in %s, %.0f tokens/s; seeds and checkpoints in manifest.jsonl\n", c->output,
+           (long long)c->count, ct_duration(seconds, took, sizeof took), (double)g->composer.tokens / seconds);
+    return CT_OK;
+}
+
+ct_status ct_generate(const ct_generate_config *config) {
+    ct_generator generator = {.config = config}, *g = &generator;
+    if (ct_folder_exists(config->output) || ct_file_exists(config->output))
+        return ct_fail(CT_EFAIL, "%s: %s is there already; nothing was changed (hint: another output)",
+                       ct_config_where("output"), config->output);
+    ct_status status = read_options(g);
+    if (status == CT_OK) status = read_lead(g);
+    if (status == CT_OK) status = read_primer(g);
+    if (status == CT_OK) status = load_models(g);
+    if (status == CT_OK) status = compose_all(g);
+    if (g->manifest) fclose(g->manifest);
+    ct_composer_free(&g->composer);
+    for (int s = 0; s < CT_STAGES; s++) ct_model_free(&g->model[s]);
+    ct_arena_free(&g->arena);
+    return status;
+}
