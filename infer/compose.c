@@ -39,8 +39,8 @@ ct_status ct_composer_make(const ct_model *backbone, const ct_model *melody, con
     out->position = CT_NEW(a, int64_t, n);
     out->token = CT_NEW(a, int32_t, n);
     out->logprob = CT_NEW(a, double, n);
-    out->weight = CT_NEW(a, double, vocabulary);
-    out->order = CT_NEW(a, int32_t, vocabulary);
+    out->weight = CT_NEW(a, double, n * vocabulary);
+    out->order = CT_NEW(a, int32_t, n * vocabulary);
     if (status == CT_OK && !(out->active && out->allowed && out->seed && out->position && out->token && out->logprob &&
                              out->weight && out->order))
         status = CT_ENOMEM;

@@ -22,13 +22,8 @@ static void *reals(ct_maker *k, int64_t count) {
 }
 
 static void push(ct_maker *k, ct_op op, int64_t layer, const char *label, ct_params params) {
-    ct_record_list *list = &k->d->records;
-    if (k->failed || !CT_PUSH(&k->d->arena, list->at, list->count, list->capacity)) {
-        k->failed = true;
-        return;
-    }
     params.dtype = k->d->model->dtype;
-    list->at[list->count++] = (ct_record){op, (int)layer, label, params};
+    if (!k->failed && ct_record_push(&k->d->records, &k->d->arena, op, layer, label, params) != CT_OK) k->failed = true;
 }
 #define PUSH(name, layer, label, ...) push(k, CT_OP_##name, layer, label, (ct_params){.name = {__VA_ARGS__}})
 
@@ -60,8 +55,7 @@ static void plan(ct_maker *k) {
     double                *omega = array(k, pairs, sizeof *omega);
     void *cosine = reals(k, B * pairs), *sine = reals(k, B * pairs), *stream[2] = {reals(k, B * C), reals(k, B * C)},
          *normed = reals(k, B * C), *mean = reals(k, B), *rstd = reals(k, B);
-    void *qkv = reals(k, B * 3 * C), *mixed = reals(k, B * C), *branch = reals(k, B * C), *up = reals(k, B * F),
-         *work = reals(k, B * c->heads * d->capacity);
+    void *qkv = reals(k, B * 3 * C), *mixed = reals(k, B * C), *branch = reals(k, B * C), *up = reals(k, B * F);
     void *g = c->form == CT_FORM_OFF ? NULL : reals(k, B * c->heads * d->keys);
     if (k->failed) return;
     ct_rotary_pairs(c, source, omega);
@@ -83,7 +77,7 @@ static void plan(ct_maker *k) {
              .head = C / c->heads, .keys = d->keys, .scale = 1 / sqrt((double)(C / c->heads)), .qkv = qkv,
              .cosine = cosine, .sine = sine, .length = d->cache_length, .first = d->first, .segment = d->segment,
              .g = g, .key_cache = reals(k, B * d->capacity * C), .value_cache = reals(k, B * d->capacity * C),
-             .y = mixed, .work = work);
+             .y = mixed);
         PUSH(linear_rows, i, "attention.out", .rows = B, .in = C, .out = C, .x = mixed, .w = ct_model_at(m, p->out),
              .bias = ct_model_at(m, p->out_bias), .y = branch);
         PUSH(layernorm, i, "norm2", .rows = B, .width = C, .step = &d->step, .x = stream[now], .r = branch,
@@ -120,6 +114,8 @@ ct_status ct_decoder_make(const ct_model *model, const ct_backend *backend, int6
     out->key_count = array(k, batch, sizeof(int32_t));
     out->logits = reals(k, batch * model->vocabulary_size);
     if (!k->failed) plan(k);
+    ct_record_list *list = &out->records;
+    if (!k->failed && ct_records_workspace(&list, 1, &out->arena) != CT_OK) k->failed = true;
     if (k->failed) {
         ct_decoder_free(out);
         return CT_ENOMEM;
@@ -169,9 +165,5 @@ ct_status ct_decoder_step(ct_decoder *d, const bool *active) {
         else
             d->cache_length[line] = -1;
     }
-    for (size_t i = 0; i < d->records.count; i++) {
-        const ct_record *r = &d->records.at[i];
-        CT_TRY(ct_op_run(d->backend, r->op, &r->params));
-    }
-    return CT_OK;
+    return ct_records_run(&d->records, d->backend);
 }

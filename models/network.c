@@ -20,9 +20,9 @@ typedef struct ct_builder {
     ct_model       *m;
     ct_layer_saved *saved;
     bool            failed;
-    void           *cosine, *sine, *cosine_memory, *sine_memory, *g, *dg, *attention_work;
+    void           *cosine, *sine, *cosine_memory, *sine_memory, *g, *dg;
     void           *last, *normed, *mean, *rstd; /* the stream after all layers, its norm */
-    void           *dstream, *dbranch, *dnorm, *dqkv, *dkv_memory, *dmemory_norm, *dup, *partial;
+    void           *dstream, *dbranch, *dnorm, *dqkv, *dkv_memory, *dmemory_norm, *dup;
     int32_t        *source, *offset;
     double         *omega;
 } ct_builder;
@@ -39,17 +39,13 @@ static void *items(ct_builder *b, int64_t count, size_t size) {
     return p;
 }
 
-static void push(ct_builder *b, ct_record_list *list, ct_op op, int layer, const char *label, ct_params params) {
-    if (b->failed || !CT_PUSH(&b->n->arena, list->at, list->count, list->capacity)) {
-        b->failed = true;
-        return;
-    }
+static void push(ct_builder *b, ct_record_list *list, ct_op op, int64_t layer, const char *label, ct_params params) {
     params.dtype = b->m->dtype;
-    list->at[list->count++] = (ct_record){op, layer, label, params};
+    if (!b->failed && ct_record_push(list, &b->n->arena, op, layer, label, params) != CT_OK) b->failed = true;
 }
 /* Append op `name` with the fields given to a list. */
 #define PUSH(list, name, layer, label, ...)                                                                            \
-    push(b, &b->n->list, CT_OP_##name, (int)(layer), label, (ct_params){.name = {__VA_ARGS__}})
+    push(b, &b->n->list, CT_OP_##name, layer, label, (ct_params){.name = {__VA_ARGS__}})
 
 static void *parameter(const ct_builder *b, int64_t at) {
     return ct_model_at(b->m, at);
@@ -112,7 +108,7 @@ static void harmony(ct_builder *b, ct_record_list *list, int64_t i) {
     const ct_layer_params *p = &b->m->layers[i];
     const int64_t          H = b->m->config.heads, Q = b->m->qualities;
     if (b->m->config.form == CT_FORM_TABLE)
-        push(b, list, CT_OP_harmony, (int)i, "harmony",
+        push(b, list, CT_OP_harmony, i, "harmony",
              (ct_params){.harmony = {.batch = n->batch,
                                      .heads = H,
                                      .queries = n->queries,
@@ -129,7 +125,7 @@ static void harmony(ct_builder *b, ct_record_list *list, int64_t i) {
                                      .phi = b->m->phi,
                                      .g = b->g}});
     else if (b->m->config.form == CT_FORM_MLP)
-        push(b, list, CT_OP_harmony_mlp, (int)i, "harmony",
+        push(b, list, CT_OP_harmony_mlp, i, "harmony",
              (ct_params){.harmony_mlp = {.batch = n->batch,
                                          .heads = H,
                                          .queries = n->queries,
@@ -180,8 +176,7 @@ static ct_attention attention(const ct_builder *b, int64_t i) {
                           .segment_memory = n->segment_memory,
                           .g = c->form == CT_FORM_OFF ? NULL : b->g,
                           .y = s->mixed,
-                          .lse = s->lse,
-                          .work = b->attention_work};
+                          .lse = s->lse};
 }
 
 static void forward(ct_builder *b) {
@@ -217,7 +212,7 @@ static void forward(ct_builder *b) {
                  .w = parameter(b, p->qkv + C * C), .bias = parameter(b, p->qkv_bias + C), .y = s->kv_memory);
         }
         harmony(b, &n->forward, i);
-        push(b, &n->forward, CT_OP_attention, (int)i, "attention", (ct_params){.attention = attention(b, i)});
+        push(b, &n->forward, CT_OP_attention, i, "attention", (ct_params){.attention = attention(b, i)});
         PUSH(forward, linear, i, "attention.out", .rows = N, .in = C, .out = C, .x = s->mixed,
              .w = parameter(b, p->out), .bias = parameter(b, p->out_bias), .y = s->branch1);
         PUSH(forward, layernorm, i, "norm2", .rows = N, .width = C, .step = &n->step, .dropout = drop,
@@ -271,7 +266,7 @@ static void attention_backward(ct_builder *b, int64_t i) {
          .sine = f.sine, .cosine_memory = f.cosine_memory, .sine_memory = f.sine_memory, .song = f.song,
          .song_memory = f.song_memory, .segment_query = f.segment_query, .segment_key = f.segment_key,
          .segment_memory = f.segment_memory, .g = f.g, .y = f.y, .lse = f.lse, .dy = b->dnorm, .dqkv = b->dqkv,
-         .dkv_memory = f.memory ? b->dkv_memory : NULL, .dg = f.g ? b->dg : NULL, .work = f.work);
+         .dkv_memory = f.memory ? b->dkv_memory : NULL, .dg = f.g ? b->dg : NULL);
 }
 
 static void backward(ct_builder *b) {
@@ -286,7 +281,7 @@ static void backward(ct_builder *b) {
     PUSH(backward, layernorm_backward, -1, "norm", .rows = N, .width = C, .step = &n->step, .dropout = drop,
          .stream = stream_of(L - 1, 2), .sum = b->last, .mean = b->mean, .rstd = b->rstd,
          .gain = parameter(b, b->m->norm_gain), .dy = b->dnorm, .dx = b->dstream, .dr = b->dbranch,
-         .dgain = gradient(b, b->m->norm_gain), .dbias = gradient(b, b->m->norm_bias), .partial = b->partial);
+         .dgain = gradient(b, b->m->norm_gain), .dbias = gradient(b, b->m->norm_bias));
     for (int64_t i = L - 1; i >= 0; i--) {
         const ct_layer_params *p = &b->m->layers[i];
         const ct_layer_saved  *s = &b->saved[i];
@@ -300,8 +295,7 @@ static void backward(ct_builder *b) {
         PUSH(backward, layernorm_backward, i, "norm2", .rows = N, .width = C, .step = &n->step, .dropout = drop,
              .stream = stream_of(i, 1), .sum = s->x2, .mean = s->mean2, .rstd = s->rstd2,
              .gain = parameter(b, p->norm2_gain), .dy = b->dnorm, .dsum = b->dstream, .dx = b->dstream,
-             .dr = b->dbranch, .dgain = gradient(b, p->norm2_gain), .dbias = gradient(b, p->norm2_bias),
-             .partial = b->partial);
+             .dr = b->dbranch, .dgain = gradient(b, p->norm2_gain), .dbias = gradient(b, p->norm2_bias));
         PUSH(backward, linear_backward, i, "attention.out", .rows = N, .in = C, .out = C, .x = s->mixed,
              .w = parameter(b, p->out), .dy = b->dbranch, .dx = b->dnorm, .dw = gradient(b, p->out),
              .dbias = gradient(b, p->out_bias));
@@ -318,13 +312,12 @@ static void backward(ct_builder *b) {
             PUSH(backward, layernorm_backward, i, "norm1 of memory", .rows = K, .width = C, .step = &n->step,
                  .sum = (char *)n->ring + (size_t)(i * K * C) * ct_dtype_size(b->m->dtype), .mean = s->memory_mean,
                  .rstd = s->memory_rstd, .gain = parameter(b, p->norm1_gain), .dy = b->dmemory_norm,
-                 .dgain = gradient(b, p->norm1_gain), .dbias = gradient(b, p->norm1_bias), .partial = b->partial);
+                 .dgain = gradient(b, p->norm1_gain), .dbias = gradient(b, p->norm1_bias));
         }
         PUSH(backward, layernorm_backward, i, "norm1", .rows = N, .width = C, .step = &n->step, .dropout = i ? drop : 0,
              .stream = stream_of(i - 1, 2), .sum = s->x, .mean = s->mean1, .rstd = s->rstd1,
              .gain = parameter(b, p->norm1_gain), .dy = b->dnorm, .dsum = b->dstream, .dx = b->dstream,
-             .dr = i ? b->dbranch : NULL, .dgain = gradient(b, p->norm1_gain), .dbias = gradient(b, p->norm1_bias),
-             .partial = b->partial);
+             .dr = i ? b->dbranch : NULL, .dgain = gradient(b, p->norm1_gain), .dbias = gradient(b, p->norm1_bias));
     }
     PUSH(backward, rows_embed_backward, -1, "embedding", .rows = N, .columns = b->m->column_count,
          .table_rows = b->m->table_rows, .width = C, .values = n->rows, .offset = b->offset, .dy = b->dstream,
@@ -336,10 +329,7 @@ static void shared_arrays(ct_builder *b, bool train) {
     const ct_model_config *c = &b->m->config;
     const int64_t          B = n->batch, N = B * n->tokens, K = B * n->memory, C = c->width, F = c->feed_forward;
     const int64_t          pairs = c->form == CT_FORM_OFF ? 0 : B * c->heads * n->queries * n->keys;
-    ct_attention           shape = {
-                  .batch = B, .tokens = n->tokens, .memory = n->memory, .heads = c->heads, .head = C / c->heads};
     b->g = reals(b, pairs);
-    b->attention_work = reals(b, CT_ATTENTION_WORK(&shape));
     b->last = reals(b, N * C), b->normed = reals(b, N * C), b->mean = reals(b, N), b->rstd = reals(b, N);
     n->logits = reals(b, N * b->m->vocabulary_size);
     n->loss = reals(b, N);
@@ -353,7 +343,6 @@ static void shared_arrays(ct_builder *b, bool train) {
     b->dstream = reals(b, N * C), b->dbranch = reals(b, N * C), b->dnorm = reals(b, N * C),
     b->dqkv = reals(b, N * 3 * C), b->dup = reals(b, N * F);
     b->dkv_memory = reals(b, K * 2 * C), b->dmemory_norm = reals(b, K * C);
-    b->partial = reals(b, (int64_t)CT_LAYERNORM_PARTIALS * 2 * C);
     n->norm_partial = items(b, b->m->parameter_count / CT_NORM_BLOCK + 1, sizeof(double));
     n->tensor_first = items(b, b->m->tensor_count + 1, sizeof(int64_t));
     n->tensor_decay = items(b, b->m->tensor_count, sizeof(uint8_t));
@@ -378,15 +367,14 @@ ct_status ct_network_make(ct_model *model, const ct_network_options *o, ct_netwo
         shared_arrays(b, o->train);
         forward(b);
         if (o->train) backward(b);
+        ct_record_list *lists[] = {&out->forward, &out->backward, &out->after};
+        if (!b->failed && ct_records_workspace(lists, CT_COUNT(lists), &out->arena) != CT_OK) b->failed = true;
     }
     if (b->failed) {
         ct_network_free(out);
         return CT_ENOMEM;
     }
-    const ct_record_list *lists[] = {&out->forward, &out->backward};
-    for (size_t k = 0; k < CT_COUNT(lists); k++)
-        for (size_t i = 0; i < lists[k]->count; i++)
-            out->flops += ct_op_about(lists[k]->at[i].op)->flops(&lists[k]->at[i].params);
+    out->flops = ct_records_flops(&out->forward) + ct_records_flops(&out->backward);
     ct_network_forget(out);
     return CT_OK;
 }

@@ -13,18 +13,7 @@
 
 #include "core/data/loader.h"
 #include "models/model.h"
-
-typedef struct ct_record {
-    ct_op       op;
-    int         layer; /* -1: none */
-    const char *label; /* "attention.qkv" */
-    ct_params   params;
-} ct_record;
-
-typedef struct ct_record_list {
-    ct_record *at;
-    size_t     count, capacity;
-} ct_record_list;
+#include "models/record.h"
 
 typedef struct ct_network {
     ct_model         *model;

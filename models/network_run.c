@@ -62,29 +62,18 @@ ct_status ct_network_fill(ct_network *n, const ct_batch *batch) {
     return CT_OK;
 }
 
-static ct_status run(ct_network *n, const ct_record_list *list) {
-    for (size_t i = 0; i < list->count; i++) {
-        const ct_record *r = &list->at[i];
-        ct_status        status = ct_op_run(n->backend, r->op, &r->params);
-        if (status != CT_OK)
-            return r->layer < 0 ? ct_context(status, "%s", r->label)
-                                : ct_context(status, "layer %d, %s", r->layer, r->label);
-    }
-    return CT_OK;
-}
-
 ct_status ct_network_forward(ct_network *n) {
-    return run(n, &n->forward);
+    return ct_records_run(&n->forward, n->backend);
 }
 
 ct_status ct_network_backward(ct_network *n) {
-    return run(n, &n->backward);
+    return ct_records_run(&n->backward, n->backend);
 }
 
 ct_status ct_network_remember(ct_network *n) {
     const int64_t T = n->tokens, M = n->memory, K = n->model->column_count;
     if (!M) return CT_OK;
-    CT_TRY(run(n, &n->after));
+    CT_TRY(ct_records_run(&n->after, n->backend));
     for (int64_t line = 0; line < n->batch; line++)
         for (int64_t t = T > M ? T - M : 0; t < T; t++) {
             int64_t slot = line * M + (n->step.ring + t) % M;

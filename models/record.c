@@ -1,0 +1,62 @@
+/* record.c -- see record.h. */
+#include "models/record.h"
+
+#include <string.h>
+
+ct_status ct_record_push(ct_record_list *list, ct_arena *arena, ct_op op, int64_t layer, const char *label,
+                         ct_params params) {
+    if (!CT_PUSH(arena, list->at, list->count, list->capacity)) return CT_ENOMEM;
+    list->at[list->count++] = (ct_record){op, (int)layer, label, params};
+    return CT_OK;
+}
+
+enum { ALIGNMENT = 64 };
+
+/* Give the record's NULL workspace fields places from `base` on (NULL: only count). Returns the bytes they take. */
+static size_t place(ct_record *r, char *base) {
+    const ct_op_info *about = ct_op_about(r->op);
+    size_t            used = 0;
+    for (int i = 0; i < about->field_count; i++) {
+        const ct_field *f = &about->fields[i];
+        char           *field = (char *)&r->params + f->offset;
+        void           *now;
+        if (f->role != CT_ROLE_TMP) continue;
+        memcpy(&now, field, sizeof now);
+        if (now) continue;
+        void *here = base + used;
+        if (base) memcpy(field, &here, sizeof here);
+        used += ((size_t)f->count(&r->params) * sizeof(double) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    }
+    return used;
+}
+
+ct_status ct_records_workspace(ct_record_list *const *lists, size_t count, ct_arena *arena) {
+    size_t most = 0;
+    for (size_t k = 0; k < count; k++)
+        for (size_t i = 0; i < lists[k]->count; i++) {
+            size_t bytes = place(&lists[k]->at[i], NULL);
+            if (bytes > most) most = bytes;
+        }
+    char *base = ct_arena_alloc(arena, most + ALIGNMENT, 1);
+    if (!base) return CT_ENOMEM;
+    for (size_t k = 0; k < count; k++)
+        for (size_t i = 0; i < lists[k]->count; i++) place(&lists[k]->at[i], base);
+    return CT_OK;
+}
+
+ct_status ct_records_run(const ct_record_list *list, const ct_backend *backend) {
+    for (size_t i = 0; i < list->count; i++) {
+        const ct_record *r = &list->at[i];
+        ct_status        status = ct_op_run(backend, r->op, &r->params);
+        if (status != CT_OK)
+            return r->layer < 0 ? ct_context(status, "%s", r->label)
+                                : ct_context(status, "layer %d, %s", r->layer, r->label);
+    }
+    return CT_OK;
+}
+
+double ct_records_flops(const ct_record_list *list) {
+    double sum = 0;
+    for (size_t i = 0; i < list->count; i++) sum += ct_op_about(list->at[i].op)->flops(&list->at[i].params);
+    return sum;
+}

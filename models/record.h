@@ -1,0 +1,35 @@
+/* record.h -- a step as a list of op records, made once and run as often as needed.
+ *
+ * A record is an op with its parameters filled in. Workspace fields are left NULL
+ * while a list is built; ct_records_workspace then gives all lists one shared
+ * workspace, for ops run one after the other.
+ *
+ * Owner: the arena the lists are built in. Fails: CT_ENOMEM; running: what the op says, with layer and label.
+ */
+#ifndef CT_MODELS_RECORD_H
+#define CT_MODELS_RECORD_H
+
+#include "core/arena.h"
+#include "kernels/ops.h"
+
+typedef struct ct_record {
+    ct_op       op;
+    int         layer; /* -1: none */
+    const char *label; /* "attention.qkv" */
+    ct_params   params;
+} ct_record;
+
+typedef struct ct_record_list {
+    ct_record *at;
+    size_t     count, capacity;
+} ct_record_list;
+
+CT_NODISCARD ct_status ct_record_push(ct_record_list *list, ct_arena *arena, ct_op op, int64_t layer, const char *label,
+                                      ct_params params);
+/* Point every NULL workspace field of the lists into one new array. */
+CT_NODISCARD ct_status ct_records_workspace(ct_record_list *const *lists, size_t count, ct_arena *arena);
+CT_NODISCARD ct_status ct_records_run(const ct_record_list *list, const ct_backend *backend);
+/* Floating-point operations of one run. */
+double                 ct_records_flops(const ct_record_list *list);
+
+#endif
