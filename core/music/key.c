@@ -50,8 +50,7 @@ static void weigh(const ct_grid *grid, const ct_grid_note *notes, size_t count, 
     }
 }
 
-/* How well each key fits the nine bars around each bar. The main key fits best on the whole: a song that moves from C
- * to D is not in G. */
+/* How well each key fits the nine bars around each bar; returns the one that fits best on the whole. */
 static int fit_keys(const double (*bars)[12], int32_t count, double (*fit)[KEYS]) {
     double sum[KEYS] = {0};
     for (int32_t b = 0; b < count; b++) {
@@ -66,8 +65,9 @@ static int fit_keys(const double (*bars)[12], int32_t count, double (*fit)[KEYS]
     return best;
 }
 
-/* The best row of keys: each bar earns its fit, keys other than the main one a little less, each change pays CHANGE. */
-static ct_status follow(const double (*fit)[KEYS], int32_t count, int main_key, ct_arena *arena, uint8_t *out) {
+/* The best row of keys: each bar earns its fit, keys other than the overall one a little less, each change pays
+ * CHANGE. */
+static ct_status follow(const double (*fit)[KEYS], int32_t count, int overall, ct_arena *arena, uint8_t *out) {
     const double CHANGE = 3.0, AWAY = 0.05;
     uint8_t(*from)[KEYS] = ct_arena_alloc(arena, (size_t)count, sizeof *from);
     if (!from) return CT_ENOMEM;
@@ -80,7 +80,7 @@ static ct_status follow(const double (*fit)[KEYS], int32_t count, int main_key, 
         for (int key = 0; key < KEYS; key++) {
             bool jumps = b && jump > best[key];
             from[b][key] = (uint8_t)(jumps ? top : key);
-            best[key] = (jumps ? jump : best[key]) + fit[b][key] - (key == main_key ? 0 : AWAY);
+            best[key] = (jumps ? jump : best[key]) + fit[b][key] - (key == overall ? 0 : AWAY);
         }
     }
     int key = 0;
@@ -91,6 +91,15 @@ static ct_status follow(const double (*fit)[KEYS], int32_t count, int main_key, 
         key = from[b][key];
     }
     return CT_OK;
+}
+
+static int most_held(const uint8_t *keys, int32_t count) {
+    int32_t held[KEYS] = {0};
+    int     best = 0;
+    for (int32_t b = 0; b < count; b++) held[keys[b]]++;
+    for (int key = 1; key < KEYS; key++)
+        if (held[key] > held[best]) best = key;
+    return best;
 }
 
 /* Keys that share their seven notes are not told apart by windows, and short stretches are not believed: such bars take
@@ -110,8 +119,9 @@ ct_status ct_key_bars(const ct_grid *grid, const ct_grid_note *notes, size_t cou
     double(*fit)[KEYS] = ct_arena_alloc(arena, (size_t)grid->bar_count, sizeof *fit);
     if (!bars || !fit) return CT_ENOMEM;
     weigh(grid, notes, count, bars);
-    *main_key = fit_keys((const double(*)[12])bars, grid->bar_count, fit);
-    CT_TRY(follow((const double(*)[KEYS])fit, grid->bar_count, *main_key, arena, out));
+    int overall = fit_keys((const double(*)[12])bars, grid->bar_count, fit);
+    CT_TRY(follow((const double(*)[KEYS])fit, grid->bar_count, overall, arena, out));
+    *main_key = most_held(out, grid->bar_count);
     settle(out, grid->bar_count, *main_key);
     return CT_OK;
 }

@@ -1,9 +1,10 @@
 /* key.h -- the key of a stretch of music, from what its notes weigh.
  *
  * Correlation of the length-weighted pitch classes with the profiles of
- * Albrecht and Shanahan (2013), over 24 keys, in windows of nine bars. The main
- * key fits best on the whole; where the music holds another for at least eight
- * bars, that key is written into those bars (Viterbi; a change costs a lot).
+ * Albrecht and Shanahan (2013), over 24 keys, in windows of nine bars. The row
+ * of keys is a Viterbi path over bars in which changes cost a lot; the main key
+ * is the one held longest, and another one stays where it is held for at least
+ * eight bars: a song that moves from C to D is not in G.
  *
  * Owner: nothing is allocated but scratch in the arena. Fails: CT_ENOMEM only.
  */

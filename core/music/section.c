@@ -81,7 +81,7 @@ static float worth(const finder *f, int32_t a, int32_t bars) {
     for (int32_t i = a; i < a + bars; i++) sings += f->views[i].sings;
     float mixed = fminf((float)sings, (float)(bars - sings)) / (float)bars;
     float usual = bars == 8 ? 2.2f : bars == 4 ? 0.8f : bars == 16 ? 2.0f : bars % 2 ? -1.5f : -0.6f;
-    return (float)bars * best + usual - 0.6f * (float)bars * mixed;
+    return 1.5f * (float)bars * (best - mixed) + usual;
 }
 
 /* ---- cutting */

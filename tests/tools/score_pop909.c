@@ -21,7 +21,22 @@ typedef struct sum {
     double right, total;
     int    songs;
 } sum;
-enum { GRID, ROOT, MAJMIN, SEVENTHS, KEY, KEY_EXACT, TRACK, MELODY_P, MELODY_R, DOWNBEAT, METRE, METRICS };
+enum {
+    GRID,
+    ROOT,
+    MAJMIN,
+    SEVENTHS,
+    KEY,
+    KEY_EXACT,
+    TRACK,
+    MELODY_P,
+    MELODY_R,
+    DOWNBEAT,
+    METRE,
+    BOUNDARY_P,
+    BOUNDARY_R,
+    METRICS
+};
 static sum scores[METRICS];
 
 static void score(int metric, double right, double total) {
@@ -268,6 +283,30 @@ static void score_bars(const truth *t, const ct_midi *m, const ct_piece *p, cons
     score(DOWNBEAT, fmod(fmod(beats, 4) + 4, 4) == 0, 1);
 }
 
+/* Starts of the phrases of human_label1.txt ("i4A4B8...": letters and bars) against ours, within a quarter of a bar. */
+static void score_sections(const char *folder, const char *song, const truth *t, const ct_midi *m, const ct_piece *p,
+                           const ct_analysis *info) {
+    char path[TEXT], label[TEXT] = "";
+    snprintf(path, sizeof path, "%s/%s/human_label1.txt", folder, song);
+    FILE *f = fopen(path, "r");
+    if (!f || t->matched < 0.9 || t->scale != 1 || t->beats_per_measure == 3 || !fgets(label, sizeof label, f)) {
+        if (f) fclose(f);
+        return;
+    }
+    fclose(f);
+    double bar = 4.0 * m->ppq, at = t->phase + t->shift16 * m->ppq / 4.0, right = 0, wanted = 0;
+    for (const char *c = label; *c > ' ';) {
+        bool hit = false;
+        for (int32_t i = 0; i < p->section_count && wanted > 0; i++)
+            hit |= fabs(info->bar_ticks[p->sections[i].first] - at) < bar / 4;
+        right += hit;
+        wanted++;
+        at += bar * (double)strtol(c + 1, (char **)&c, 10);
+    }
+    score(BOUNDARY_P, right, p->section_count - 1 - ct_piece_has_pickup(p));
+    score(BOUNDARY_R, right, wanted - 1);
+}
+
 static bool read_file(const char *path, uint8_t **bytes, size_t *count) {
     FILE  *f = fopen(path, "rb");
     size_t room = 1 << 22;
@@ -314,6 +353,7 @@ static void score_song(const char *folder, int number) {
         printf("# %s: %s\n", song, ct_message());
     else {
         score_bars(&t, &midi, &piece, &info);
+        score_sections(folder, song, &t, &midi, &piece, &info);
         score_chords(ref, read_spans(folder, song, "chord_midi.txt", false, ref), &midi, &piece, &info);
         score_key(ref, read_spans(folder, song, "key_audio.txt", true, ref), info.key);
         score(TRACK, is_melody_track(&midi, info.melody_track), 1);
@@ -331,8 +371,9 @@ int main(int argc, char **argv) {
     }
     int step = argc > 4 ? atoi(argv[4]) : 1;
     for (int i = atoi(argv[2]); i <= atoi(argv[3]); i += step > 0 ? step : 1) score_song(argv[1], i);
-    static const char *const NAME[METRICS] = {"grid",  "root",     "majmin",   "sevenths", "key",  "key_exact",
-                                              "track", "melody_p", "melody_r", "downbeat", "metre"};
+    static const char *const NAME[METRICS] = {"grid",      "root",       "majmin",    "sevenths", "key",
+                                              "key_exact", "track",      "melody_p",  "melody_r", "downbeat",
+                                              "metre",     "boundary_p", "boundary_r"};
     double                   value[METRICS];
     for (int i = 0; i < METRICS; i++) {
         value[i] = scores[i].total > 0 ? scores[i].right / scores[i].total : 0;

@@ -349,7 +349,7 @@ static void test_sections(void **state) {
     metre(s, 0, 4, 4);
     static const int  A[8][2] = {{0, 4}, {7, 4}, {9, 3}, {5, 4}, {0, 4}, {7, 4}, {5, 4}, {0, 4}};
     static const int  B[8][2] = {{2, 3}, {9, 3}, {2, 3}, {4, 3}, {10, 4}, {5, 4}, {3, 4}, {7, 4}};
-    static const char FORM[] = "iABAo";
+    static const char FORM[] = "iABABo";
     double            at = 0;
     for (const char *f = FORM; *f; f++)
         for (int b = 0; b < (*f == 'i' || *f == 'o' ? 4 : 8); b++, at += 4) {
@@ -359,10 +359,11 @@ static void test_sections(void **state) {
                 note(s, 0, 0, at + k, 1, 72 + c[0] + (*f == 'B' ? (k * 5 + b) % 7 : (k * 3 + b) % 5));
         }
     result           r = analyse(s);
-    static const int LABEL[] = {CT_SECTION_INTRO, CT_SECTION_A, CT_SECTION_A + 1, CT_SECTION_A, CT_SECTION_OUTRO};
-    static const int BARS[] = {4, 8, 8, 8, 4};
-    assert_int_equal(r.piece.section_count, 5);
-    for (int i = 0; i < 5; i++) {
+    static const int LABEL[] = {CT_SECTION_INTRO, CT_SECTION_A,     CT_SECTION_A + 1,
+                                CT_SECTION_A,     CT_SECTION_A + 1, CT_SECTION_OUTRO};
+    static const int BARS[] = {4, 8, 8, 8, 8, 4};
+    assert_int_equal(r.piece.section_count, 6);
+    for (int i = 0; i < 6; i++) {
         assert_int_equal(r.piece.sections[i].label, LABEL[i]);
         assert_int_equal(r.piece.sections[i].bars, BARS[i]);
     }
