@@ -162,7 +162,12 @@ static bool take_out(reader *r, recipe *c) {
     return true;
 }
 
-/* One of the words a symbol is put together from. False at its end or on failure. */
+static void triad(recipe *c, int third, int fifth) {
+    c->third = third;
+    c->fifth = fifth;
+}
+
+/* One of the words a symbol is put together from. False on failure. */
 static bool part(reader *r, recipe *c) {
     static const char *const triangle[] = {"Δ", "△", "^", NULL}, *const major[] = {"major", "maj", "Maj",
                                                                                    "MAJ",   "M",   NULL};
@@ -181,9 +186,11 @@ static bool part(reader *r, recipe *c) {
         r->at += 2; /* Cma7, but not Cmadd9 */
         c->major = true;
     } else if (skip_any(r, half)) {
-        c->third = 3, c->fifth = 6, c->seventh = 10;
+        triad(c, 3, 6);
+        c->seventh = 10;
     } else if (skip_any(r, diminished)) {
-        c->third = 3, c->fifth = 6, c->diminished = true;
+        triad(c, 3, 6);
+        c->diminished = true;
     } else if (skip_any(r, augmented)) {
         c->fifth = 8;
     } else if (skip(r, "sus")) {
@@ -192,7 +199,8 @@ static bool part(reader *r, recipe *c) {
         if (!degree(r, &which, &semitones)) return false;
         c->added |= bit(semitones);
     } else if (skip(r, "alt")) {
-        c->fifth = 0, c->seventh = 10;
+        c->fifth = 0;
+        c->seventh = 10;
         c->added |= bit(6) | bit(1) | bit(3) | bit(8);
     } else if (skip(r, "no") || skip(r, "omit") || skip(r, "*")) {
         return take_out(r, c);

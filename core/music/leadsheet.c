@@ -42,7 +42,7 @@ double ct_sheet_tempo(double beats_per_minute) {
 }
 
 char *ct_sheet_clean(ct_arena *arena, const char *text, size_t bytes, bool section) {
-    while (bytes && isspace((unsigned char)text[0])) text++, bytes--;
+    for (; bytes && isspace((unsigned char)text[0]); bytes--) text++;
     if (bytes >= CT_SHEET_NAME_BYTES) {
         bytes = CT_SHEET_NAME_BYTES - 1;
         while (bytes && ((unsigned char)text[bytes] & 0xc0) == 0x80) bytes--; /* not inside a character */

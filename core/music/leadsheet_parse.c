@@ -341,11 +341,12 @@ ct_status ct_sheet_parse(const char *name, const char *text, size_t bytes, ct_ar
     static const char byte_order_mark[] = "\xef\xbb\xbf";
     if (bytes > CT_SHEET_BYTES_MAX)
         return ct_fail(CT_EFAIL, "%s: %zu bytes, a lead sheet has at most %d", name, bytes, CT_SHEET_BYTES_MAX);
-    if (bytes >= 3 && memcmp(text, byte_order_mark, 3) == 0) text += 3, bytes -= 3;
-    parser p = {.name = name, .text = text, .end = text + bytes, .arena = arena, .key = -1, .metre = -1};
+    bool   marked = bytes >= 3 && memcmp(text, byte_order_mark, 3) == 0;
+    parser p = {
+        .name = name, .text = text + (marked ? 3 : 0), .end = text + bytes, .arena = arena, .key = -1, .metre = -1};
     p.sheet.title = "";
     CT_TRY(check_bytes(&p));
-    for (const char *at = text; at < p.end;) {
+    for (const char *at = p.text; at < p.end;) {
         span line = {at, at};
         while (line.end < p.end && *line.end != '\n' && *line.end != '\r') line.end++;
         CT_TRY(read_line(&p, line));

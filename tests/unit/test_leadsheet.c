@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/music/leadsheet.h"
+#include "core/music/tokens.h"
 #include "core/rng.h"
 
 #define OK(expression)                                                                                                 \
@@ -472,6 +473,57 @@ static void test_to_piece(void **state) {
     ct_arena_free(&arena);
 }
 
+/* A walk through the backbone's grammar, as a piece: any chords, metres, keys and sections. */
+static ct_piece random_piece(uint64_t seed, ct_arena *arena) {
+    enum { MOST = 20000 };
+    ct_rows           rows = {.at = CT_NEW(arena, uint16_t, MOST), .columns = 1};
+    ct_backbone_state s;
+    ct_piece          piece;
+    uint8_t           allowed[CT_B_COUNT];
+    int               count;
+    ct_backbone_begin(&s, 20);
+    while ((count = ct_backbone_allowed(&s, allowed)) > 0 && rows.count < MOST) {
+        int wanted = (int)ct_philox_below(ct_philox_at(seed, 7, (uint64_t)rows.count).word[0], (uint32_t)count),
+            token = 0;
+        while (!allowed[token] || wanted-- > 0) token++;
+        OK(ct_backbone_push(&s, token));
+        rows.at[rows.count++] = (uint16_t)token;
+    }
+    OK(ct_backbone_decode(&rows, arena, &piece));
+    return piece;
+}
+
+static void test_pieces_come_back(void **state) {
+    (void)state;
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        ct_arena arena = {0};
+        ct_piece p = random_piece(seed, &arena), back;
+        ct_sheet sheet, again;
+        OK(ct_sheet_from_piece(&p, &arena, &sheet));
+        again = read_sheet(ct_sheet_print(&sheet, &arena), &arena);
+        same_sheet(&sheet, &again);
+        OK(ct_sheet_to_piece(&again, &arena, &back, NULL));
+        assert_int_equal(back.bar_count, p.bar_count);
+        for (int i = 0; i < p.bar_count; i++) {
+            assert_int_equal(back.bars[i].start, p.bars[i].start);
+            assert_int_equal(back.bars[i].metre, p.bars[i].metre);
+            assert_int_equal(back.bars[i].key, p.bars[i].key);
+            assert_int_equal(ct_tempo_bin(back.bars[i].tempo), ct_tempo_bin(p.bars[i].tempo));
+        }
+        assert_int_equal(back.section_count, p.section_count);
+        for (int i = 0; i < p.section_count; i++) {
+            assert_int_equal(back.sections[i].label, p.sections[i].label);
+            assert_int_equal(back.sections[i].bars, p.sections[i].bars);
+        }
+        assert_int_equal(back.change_count, p.change_count);
+        for (int i = 0; i < p.change_count; i++) {
+            assert_int_equal(back.changes[i].step, p.changes[i].step);
+            assert_true(ct_chord_same(back.changes[i].chord, p.changes[i].chord));
+        }
+        ct_arena_free(&arena);
+    }
+}
+
 static void test_long_sections(void **state) {
     (void)state;
     char     text[2048] = "[Intro]\n";
@@ -521,6 +573,7 @@ int main(void) {
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_random_sheets),
         cmocka_unit_test(test_to_piece),
+        cmocka_unit_test(test_pieces_come_back),
         cmocka_unit_test(test_long_sections),
         cmocka_unit_test(test_reductions),
     };
