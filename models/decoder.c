@@ -66,7 +66,7 @@ static void plan(ct_maker *k) {
     int now = 0;
     for (int64_t i = 0; i < c->layers; i++) {
         const ct_layer_params *p = &m->layers[i];
-        PUSH(layernorm, i, "norm1", .rows = B, .width = C, .step = &d->step, .x = stream[now], .r = i ? branch : NULL,
+        PUSH(layernorm, i, "norm1", .rows = B, .width = C, .step = d->step, .x = stream[now], .r = i ? branch : NULL,
              .gain = ct_model_at(m, p->norm1_gain), .bias = ct_model_at(m, p->norm1_bias),
              .sum = i ? stream[!now] : NULL, .y = normed, .mean = mean, .rstd = rstd);
         if (i) now = !now;
@@ -80,7 +80,7 @@ static void plan(ct_maker *k) {
              .y = mixed);
         PUSH(linear_rows, i, "attention.out", .rows = B, .in = C, .out = C, .x = mixed, .w = ct_model_at(m, p->out),
              .bias = ct_model_at(m, p->out_bias), .y = branch);
-        PUSH(layernorm, i, "norm2", .rows = B, .width = C, .step = &d->step, .x = stream[now], .r = branch,
+        PUSH(layernorm, i, "norm2", .rows = B, .width = C, .step = d->step, .x = stream[now], .r = branch,
              .gain = ct_model_at(m, p->norm2_gain), .bias = ct_model_at(m, p->norm2_bias), .sum = stream[!now],
              .y = normed, .mean = mean, .rstd = rstd);
         now = !now;
@@ -90,7 +90,7 @@ static void plan(ct_maker *k) {
         PUSH(linear_rows, i, "feed_forward.down", .rows = B, .in = F, .out = C, .x = up, .w = ct_model_at(m, p->down),
              .bias = ct_model_at(m, p->down_bias), .y = branch);
     }
-    PUSH(layernorm, -1, "norm", .rows = B, .width = C, .step = &d->step, .x = stream[now], .r = branch,
+    PUSH(layernorm, -1, "norm", .rows = B, .width = C, .step = d->step, .x = stream[now], .r = branch,
          .gain = ct_model_at(m, m->norm_gain), .bias = ct_model_at(m, m->norm_bias), .sum = stream[!now], .y = normed,
          .mean = mean, .rstd = rstd);
     PUSH(linear_rows, -1, "output", .rows = B, .in = C, .out = m->vocabulary_size, .x = normed,
@@ -102,6 +102,7 @@ ct_status ct_decoder_make(const ct_model *model, const ct_backend *backend, int6
     *out = (ct_decoder){
         .model = model, .backend = backend, .batch = batch, .capacity = capacity, .keys = capacity / 2 + 8};
     ct_maker maker = {out, false}, *k = &maker;
+    out->step = array(k, 1, sizeof *out->step);
     out->rows = array(k, batch * model->column_count, sizeof *out->rows);
     out->position = array(k, batch * CT_SOURCE_COUNT, sizeof(int32_t));
     out->length = array(k, batch, sizeof(int32_t));

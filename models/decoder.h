@@ -18,7 +18,7 @@ typedef struct ct_decoder {
     const ct_backend *backend;
     ct_arena          arena;
     int64_t           batch, capacity; /* sequences; rows each may have */
-    ct_step           step;
+    ct_step          *step;            /* in the arena: records point to it */
     ct_record_list    records;
     uint16_t         *rows;                          /* [batch][columns]: inputs of a step */
     int32_t          *position;                      /* [batch][CT_SOURCE_COUNT] */

@@ -159,7 +159,7 @@ static ct_attention attention(const ct_builder *b, int64_t i) {
                           .head = d,
                           .queries = n->queries,
                           .keys = n->keys,
-                          .step = &n->step,
+                          .step = n->step,
                           .dropout = (float)c->dropout,
                           .stream = stream_of(i, 0),
                           .scale = 1 / sqrt((double)d),
@@ -197,14 +197,14 @@ static void forward(ct_builder *b) {
         const ct_layer_params *p = &b->m->layers[i];
         ct_layer_saved        *s = &b->saved[i];
         const ct_layer_saved  *before = i ? &b->saved[i - 1] : NULL;
-        PUSH(forward, layernorm, i, "norm1", .rows = N, .width = C, .step = &n->step, .dropout = drop,
+        PUSH(forward, layernorm, i, "norm1", .rows = N, .width = C, .step = n->step, .dropout = drop,
              .stream = stream_of(i - 1, 2), .x = before ? before->x2 : s->x, .r = before ? before->branch2 : NULL,
              .gain = parameter(b, p->norm1_gain), .bias = parameter(b, p->norm1_bias), .sum = before ? s->x : NULL,
              .y = s->norm1, .mean = s->mean1, .rstd = s->rstd1);
         PUSH(forward, linear, i, "attention.qkv", .rows = N, .in = C, .out = 3 * C, .x = s->norm1,
              .w = parameter(b, p->qkv), .bias = parameter(b, p->qkv_bias), .y = s->qkv);
         if (K) {
-            PUSH(forward, layernorm, i, "norm1 of memory", .rows = K, .width = C, .step = &n->step,
+            PUSH(forward, layernorm, i, "norm1 of memory", .rows = K, .width = C, .step = n->step,
                  .x = (char *)n->ring + (size_t)(i * K * C) * ct_dtype_size(b->m->dtype),
                  .gain = parameter(b, p->norm1_gain), .bias = parameter(b, p->norm1_bias), .y = s->memory_norm,
                  .mean = s->memory_mean, .rstd = s->memory_rstd);
@@ -215,7 +215,7 @@ static void forward(ct_builder *b) {
         push(b, &n->forward, CT_OP_attention, i, "attention", (ct_params){.attention = attention(b, i)});
         PUSH(forward, linear, i, "attention.out", .rows = N, .in = C, .out = C, .x = s->mixed,
              .w = parameter(b, p->out), .bias = parameter(b, p->out_bias), .y = s->branch1);
-        PUSH(forward, layernorm, i, "norm2", .rows = N, .width = C, .step = &n->step, .dropout = drop,
+        PUSH(forward, layernorm, i, "norm2", .rows = N, .width = C, .step = n->step, .dropout = drop,
              .stream = stream_of(i, 1), .x = s->x, .r = s->branch1, .gain = parameter(b, p->norm2_gain),
              .bias = parameter(b, p->norm2_bias), .sum = s->x2, .y = s->norm2, .mean = s->mean2, .rstd = s->rstd2);
         PUSH(forward, linear, i, "feed_forward.up", .rows = N, .in = C, .out = F, .x = s->norm2,
@@ -225,16 +225,16 @@ static void forward(ct_builder *b) {
              .w = parameter(b, p->down), .bias = parameter(b, p->down_bias), .y = s->branch2);
     }
     const ct_layer_saved *s = &b->saved[L - 1];
-    PUSH(forward, layernorm, -1, "norm", .rows = N, .width = C, .step = &n->step, .dropout = drop,
+    PUSH(forward, layernorm, -1, "norm", .rows = N, .width = C, .step = n->step, .dropout = drop,
          .stream = stream_of(L - 1, 2), .x = s->x2, .r = s->branch2, .gain = parameter(b, b->m->norm_gain),
          .bias = parameter(b, b->m->norm_bias), .sum = b->last, .y = b->normed, .mean = b->mean, .rstd = b->rstd);
     PUSH(forward, linear, -1, "output", .rows = N, .in = C, .out = b->m->vocabulary_size, .x = b->normed,
          .w = parameter(b, b->m->table), .y = n->logits);
-    PUSH(forward, cross_entropy, -1, "loss", .rows = N, .vocabulary = b->m->vocabulary_size, .step = &n->step,
+    PUSH(forward, cross_entropy, -1, "loss", .rows = N, .vocabulary = b->m->vocabulary_size, .step = n->step,
          .logits = n->logits, .target = n->target, .loss = n->loss, .dlogits = NULL);
     for (int64_t i = 0; i < L && K; i++)
         PUSH(after, memory_update, i, "memory", .batch = n->batch, .tokens = n->tokens, .memory = n->memory, .width = C,
-             .step = &n->step, .x = b->saved[i].x,
+             .step = n->step, .x = b->saved[i].x,
              .ring = (char *)n->ring + (size_t)(i * K * C) * ct_dtype_size(b->m->dtype));
 }
 
@@ -274,11 +274,11 @@ static void backward(ct_builder *b) {
     const ct_model_config *c = &b->m->config;
     const int64_t N = n->batch * n->tokens, K = n->batch * n->memory, C = c->width, F = c->feed_forward, L = c->layers;
     const float   drop = (float)c->dropout;
-    PUSH(backward, cross_entropy, -1, "loss", .rows = N, .vocabulary = b->m->vocabulary_size, .step = &n->step,
+    PUSH(backward, cross_entropy, -1, "loss", .rows = N, .vocabulary = b->m->vocabulary_size, .step = n->step,
          .logits = n->logits, .target = n->target, .loss = n->loss, .dlogits = n->logits);
     PUSH(backward, linear_backward, -1, "output", .rows = N, .in = C, .out = b->m->vocabulary_size, .x = b->normed,
          .w = parameter(b, b->m->table), .dy = n->logits, .dx = b->dnorm, .dw = gradient(b, b->m->table));
-    PUSH(backward, layernorm_backward, -1, "norm", .rows = N, .width = C, .step = &n->step, .dropout = drop,
+    PUSH(backward, layernorm_backward, -1, "norm", .rows = N, .width = C, .step = n->step, .dropout = drop,
          .stream = stream_of(L - 1, 2), .sum = b->last, .mean = b->mean, .rstd = b->rstd,
          .gain = parameter(b, b->m->norm_gain), .dy = b->dnorm, .dx = b->dstream, .dr = b->dbranch,
          .dgain = gradient(b, b->m->norm_gain), .dbias = gradient(b, b->m->norm_bias));
@@ -292,7 +292,7 @@ static void backward(ct_builder *b) {
         PUSH(backward, linear_backward, i, "feed_forward.up", .rows = N, .in = C, .out = F, .x = s->norm2,
              .w = parameter(b, p->up), .dy = b->dup, .dx = b->dnorm, .dw = gradient(b, p->up),
              .dbias = gradient(b, p->up_bias));
-        PUSH(backward, layernorm_backward, i, "norm2", .rows = N, .width = C, .step = &n->step, .dropout = drop,
+        PUSH(backward, layernorm_backward, i, "norm2", .rows = N, .width = C, .step = n->step, .dropout = drop,
              .stream = stream_of(i, 1), .sum = s->x2, .mean = s->mean2, .rstd = s->rstd2,
              .gain = parameter(b, p->norm2_gain), .dy = b->dnorm, .dsum = b->dstream, .dx = b->dstream,
              .dr = b->dbranch, .dgain = gradient(b, p->norm2_gain), .dbias = gradient(b, p->norm2_bias));
@@ -309,12 +309,12 @@ static void backward(ct_builder *b) {
             PUSH(backward, linear_backward, i, "attention.kv of memory", .rows = K, .in = C, .out = 2 * C,
                  .x = s->memory_norm, .w = parameter(b, p->qkv + C * C), .dy = b->dkv_memory, .dx = b->dmemory_norm,
                  .dw = gradient(b, p->qkv + C * C), .dbias = gradient(b, p->qkv_bias + C));
-            PUSH(backward, layernorm_backward, i, "norm1 of memory", .rows = K, .width = C, .step = &n->step,
+            PUSH(backward, layernorm_backward, i, "norm1 of memory", .rows = K, .width = C, .step = n->step,
                  .sum = (char *)n->ring + (size_t)(i * K * C) * ct_dtype_size(b->m->dtype), .mean = s->memory_mean,
                  .rstd = s->memory_rstd, .gain = parameter(b, p->norm1_gain), .dy = b->dmemory_norm,
                  .dgain = gradient(b, p->norm1_gain), .dbias = gradient(b, p->norm1_bias));
         }
-        PUSH(backward, layernorm_backward, i, "norm1", .rows = N, .width = C, .step = &n->step, .dropout = i ? drop : 0,
+        PUSH(backward, layernorm_backward, i, "norm1", .rows = N, .width = C, .step = n->step, .dropout = i ? drop : 0,
              .stream = stream_of(i - 1, 2), .sum = s->x, .mean = s->mean1, .rstd = s->rstd1,
              .gain = parameter(b, p->norm1_gain), .dy = b->dnorm, .dsum = b->dstream, .dx = b->dstream,
              .dr = i ? b->dbranch : NULL, .dgain = gradient(b, p->norm1_gain), .dbias = gradient(b, p->norm1_bias));
@@ -358,8 +358,9 @@ ct_status ct_network_make(ct_model *model, const ct_network_options *o, ct_netwo
         .model = model, .backend = o->backend, .batch = o->batch, .tokens = o->tokens, .memory = o->memory};
     out->queries = o->queries ? o->queries : o->tokens;
     out->keys = o->keys ? o->keys : o->tokens + o->memory;
-    out->step.loss_scale = 1;
     ct_builder builder = {.n = out, .m = model}, *b = &builder;
+    out->step = items(b, 1, sizeof *out->step);
+    if (out->step) out->step->loss_scale = 1;
     b->saved = items(b, model->config.layers, sizeof *b->saved);
     if (!b->failed) {
         inputs(b);

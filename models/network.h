@@ -21,7 +21,7 @@ typedef struct ct_network {
     ct_arena          arena;
     int64_t           batch, tokens, memory;
     int64_t           queries, keys; /* room for harmonic segments: of a window; of memory and window */
-    ct_step           step;
+    ct_step          *step;          /* in the arena: records point to it */
     ct_record_list    forward, backward, after;
 
     /* inputs of a step, one value a row: [batch][tokens] and [batch][memory] */

@@ -10,7 +10,7 @@ void ct_network_forget(ct_network *n) {
     memset(n->memory_rows, 0, (size_t)(rows * n->model->column_count) * sizeof *n->memory_rows);
     memset(n->ring, 0,
            (size_t)(n->model->config.layers * rows * n->model->config.width) * ct_dtype_size(n->model->dtype));
-    n->step.ring = 0;
+    n->step->ring = 0;
 }
 
 /* Segments of one line: memory rows from the oldest on, then the window. */
@@ -20,7 +20,7 @@ static ct_status fill_segments(ct_network *n, int64_t line) {
     ct_walk         keys = ct_walk_begin(m, n->key + line * n->keys * 3, n->keys);
     ct_walk         queries = ct_walk_begin(m, n->query + line * n->queries * 3, n->queries);
     for (int64_t age = 0; age < M; age++) {
-        int64_t slot = line * M + (n->step.ring + age) % M;
+        int64_t slot = line * M + (n->step->ring + age) % M;
         n->segment_memory[slot] = ct_walk_row(&keys, n->memory_rows + slot * m->column_count, n->song_memory[slot]);
         if (n->segment_memory[slot] < 0) goto full;
     }
@@ -54,7 +54,7 @@ ct_status ct_network_fill(ct_network *n, const ct_batch *batch) {
             ct_row_positions(m, n->rows + (to + t) * K, M + t, n->position + (to + t) * CT_SOURCE_COUNT);
         }
         for (int64_t age = 0; age < M; age++) {
-            int64_t slot = line * M + (n->step.ring + age) % M;
+            int64_t slot = line * M + (n->step->ring + age) % M;
             ct_row_positions(m, n->memory_rows + slot * K, age, n->position_memory + slot * CT_SOURCE_COUNT);
         }
         if (m->config.form != CT_FORM_OFF) CT_TRY(fill_segments(n, line));
@@ -76,11 +76,11 @@ ct_status ct_network_remember(ct_network *n) {
     CT_TRY(ct_records_run(&n->after, n->backend));
     for (int64_t line = 0; line < n->batch; line++)
         for (int64_t t = T > M ? T - M : 0; t < T; t++) {
-            int64_t slot = line * M + (n->step.ring + t) % M;
+            int64_t slot = line * M + (n->step->ring + t) % M;
             memcpy(n->memory_rows + slot * K, n->rows + (line * T + t) * K, (size_t)K * sizeof *n->rows);
             n->song_memory[slot] = n->song[line * T + t];
         }
-    n->step.ring = (n->step.ring + T) % M;
+    n->step->ring = (n->step->ring + T) % M;
     return CT_OK;
 }
 
@@ -102,7 +102,7 @@ ct_status ct_network_update(ct_network *n, const ct_adam *adam) {
     ct_params p = {.adamw = {.dtype = n->model->dtype,
                              .count = n->model->parameter_count,
                              .tensors = n->model->tensor_count,
-                             .step = &n->step,
+                             .step = n->step,
                              .beta1 = adam->beta1,
                              .beta2 = adam->beta2,
                              .epsilon = adam->epsilon,
@@ -125,7 +125,7 @@ typedef struct ct_part {
 
 static size_t parts(const ct_network *n, ct_part out[4]) {
     size_t rows = (size_t)(n->batch * n->memory);
-    out[0] = (ct_part){(void *)(uintptr_t)&n->step.ring, sizeof n->step.ring};
+    out[0] = (ct_part){(void *)(uintptr_t)&n->step->ring, sizeof n->step->ring};
     out[1] = (ct_part){n->song_memory, rows * sizeof *n->song_memory};
     out[2] = (ct_part){n->memory_rows, rows * (size_t)n->model->column_count * sizeof *n->memory_rows};
     out[3] = (ct_part){n->ring, rows * (size_t)(n->model->config.layers * n->model->config.width) *

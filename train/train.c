@@ -80,7 +80,7 @@ static ct_status open_all(ct_trainer *t) {
                                   .train = true,
                                   .backend = ct_backend_cpu()};
     CT_TRY(ct_network_make(&t->model, &network, &t->network));
-    t->network.step.seed = (uint64_t)c->seed;
+    t->network.step->seed = (uint64_t)c->seed;
     return CT_OK;
 }
 
@@ -143,9 +143,9 @@ static ct_status step(ct_trainer *t) {
     t->last_finite = true;
     for (int64_t k = 0; k < c->accumulate; k++) {
         const ct_batch *batch = ct_loader_batch(&t->loader, t->at.micro);
-        n->step.number = t->at.micro++;
-        n->step.train = true;
-        n->step.loss_scale = batch->targets ? 1.0 / (double)(batch->targets * c->accumulate) : 0;
+        n->step->number = t->at.micro++;
+        n->step->train = true;
+        n->step->loss_scale = batch->targets ? 1.0 / (double)(batch->targets * c->accumulate) : 0;
         CT_TRY(ct_context(ct_network_fill(n, batch), "batch %lld (song %s)", (long long)t->at.micro - 1,
                           t->dataset.songs[batch->first_song].source));
         CT_TRY(ct_network_forward(n));
@@ -154,9 +154,9 @@ static ct_status step(ct_trainer *t) {
         if (t->last_finite) CT_TRY(ct_network_remember(n)); /* a memory with NaN in it would spoil all that follows */
     }
     t->at.step++;
-    n->step.update = t->at.update + 1;
-    n->step.learning_rate = ct_learning_rate(c, t->at.step);
-    n->step.clip = c->clip;
+    n->step->update = t->at.update + 1;
+    n->step->learning_rate = ct_learning_rate(c, t->at.step);
+    n->step->clip = c->clip;
     CT_TRY(ct_network_norm(n));
     t->norm = n->norm[0];
     if (!t->last_finite) n->norm[1] = 0;
@@ -182,7 +182,7 @@ static ct_status report(ct_trainer *t, const ct_validation *v) {
         t->network.flops * (double)a->window_tokens / (double)(t->network.batch * t->network.tokens) / seconds;
     double loss = a->window_targets > 0 ? a->window_loss / a->window_targets : NAN,
            open = a->window_open_targets > 0 ? a->window_open / a->window_open_targets : NAN;
-    double    lr = t->network.step.learning_rate;
+    double    lr = t->network.step->learning_rate;
     ct_metric metrics[] = {
         {"epoch", ct_loader_epochs(&t->loader, a->micro)},
         {"loss", loss},

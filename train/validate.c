@@ -91,7 +91,7 @@ ct_status ct_validate(ct_network *n, const ct_dataset *d, int stage, ct_split sp
     ct_arena   arena = {0};
     int64_t   *songs, count;
     ct_batch   batch;
-    ct_step    step = n->step;
+    ct_step    step = *n->step;
     size_t     bytes = ct_network_memory_bytes(n);
     void      *memory = ct_arena_alloc(&arena, bytes, 1);
     ct_reader *readers = CT_NEW(&arena, ct_reader, (size_t)n->batch);
@@ -102,10 +102,10 @@ ct_status ct_validate(ct_network *n, const ct_dataset *d, int stage, ct_split sp
         for (int64_t i = 0; i < n->batch; i++) readers[i].song = -1;
         ct_network_memory_save(n, memory);
         ct_network_forget(n);
-        n->step.train = false;
+        n->step->train = false;
         if (most && count > most) count = most;
         status = read_all(n, d, stage, songs, count, readers, &batch, out);
-        n->step = step;
+        *n->step = step;
         ct_network_memory_load(n, memory);
     }
     ct_arena_free(&arena);
