@@ -107,6 +107,7 @@ ct_status ct_analyse(const ct_midi *midi, const ct_analyse_options *options, ct_
         warn(info, "time signatures do not fit the notes: bars found from the music");
     else if (!metre.from_events)
         warn(info, "no time signature: bars found from the music");
+    if (metre.moved) warn(info, "bar lines moved to where the music puts them (upbeat)");
     if (metre.near < 0.45) warn(info, "loose timing: fewer than 45 % of onsets lie near the grid");
     if (!midi->tempos.count) warn(info, "no tempo event: 120 assumed");
     info->phase = grid.phase;

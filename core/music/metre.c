@@ -4,7 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-enum { DRUMS = 9, LOW = 50, PATTERN_MAX = 16 };
+enum { DRUMS = 9, LOW = 50, PATTERN_MAX = 16, UNITS_MAX = 12 };
+static const double CLEARLY = 0.15; /* by how much other downbeats must stand out to move those of the file */
 
 static const double PULL_MIN = 0.1; /* see ct_grid_pull */
 
@@ -166,6 +167,32 @@ static double stand_out(const double *cue, int32_t beats, int per_bar, int *best
     return top;
 }
 
+/* A file with one metre throughout often starts with its upbeat where the first bar should start. Its beats may then
+ * lie a few sixteenths later (phase), its bar lines a few beats, or eighths in 6/8, 9/8 and 12/8. The music moves them
+ * when it says so clearly. */
+static ct_status lay_one_metre(layer *l, const signature *s, double phase, int *moved) {
+    const ct_metre *m = ct_metre_at(s->pattern[0]);
+    bool            compound = m->eighths_per_beat == 3;
+    int             units = compound ? m->numerator : m->beats; /* what bar lines move by */
+    double          unit = (compound ? 1 : m->eighths_per_beat) * l->midi->ppq / 2.0, by_phase[UNITS_MAX];
+    if (compound) phase = 0;
+    double  origin = phase + floor((l->first - phase) / unit + 0.1) * unit;
+    int32_t count = (int32_t)fmin(fmax(ceil((l->last - origin) / unit), 1), (double)units * l->limit);
+    double *cue = downbeat_cues(l->midi, origin, unit, count, l->arena);
+    if (!cue) return CT_ENOMEM;
+    int best = 0, written = 0;
+    stand_out(cue, count, units, &best, by_phase);
+    if (phase == 0) {
+        int into = (int)lround(fmod((origin - s->tick) / unit, units) + units) % units;
+        written = (units - into) % units;
+    }
+    bool clear = phase != 0 || by_phase[best] > by_phase[written] + CLEARLY;
+    int  first = clear && count >= 4 * units ? best : written;
+    *moved = (first - written + units) % units;
+    double tick = origin + (first ? first - units : 0) * unit;
+    return lay_pattern(l, &tick, INFINITY, s->pattern, 1);
+}
+
 static ct_status lay_by_music(layer *l, double phase) {
     double  ppq = l->midi->ppq, origin = phase + floor((l->first - phase) / ppq + 0.1) * ppq;
     double  span = (l->last - origin) / ppq;
@@ -207,19 +234,18 @@ ct_status ct_metre_grid(const ct_midi *midi, int32_t bar_limit, ct_arena *arena,
     bounds(midi, &l.first, &l.last);
     signature *s = CT_NEW(arena, signature, midi->metres.count + 1);
     if (!s) return CT_ENOMEM;
-    double agreement, ppq = midi->ppq, period = ppq, phase;
+    double agreement, ppq = midi->ppq, period = ppq, phase = 0;
     size_t count = read_signatures(&midi->metres, midi->ppq, s);
     if (count) {
-        const ct_metre *m = ct_metre_at(s[0].pattern[0]);
-        if (m->eighths_per_beat == 3) period = 1.5 * ppq;
+        period = ct_metre_at(s[0].pattern[0])->eighths_per_beat * ppq / 2;
         phase = ct_grid_phase(midi->notes, midi->note_count, period, &agreement);
-        report->from_events = agreement > 0.7;
+        double sixteenths = phase / ppq * 4, odd = fabs(sixteenths - floor(sixteenths + 0.5));
+        bool   upbeat = count == 1 && s[0].count == 1 && odd < 0.03;
+        report->from_events = agreement > 0.7 || upbeat;
+        if (agreement > 0.7) phase = 0;
     }
     report->events_refused = midi->metres.count && !report->from_events;
-    if (report->from_events)
-        phase = 0;
-    else
-        phase = ct_grid_phase(midi->notes, midi->note_count, period = ppq, NULL);
+    if (!report->from_events) phase = ct_grid_phase(midi->notes, midi->note_count, period = ppq, NULL);
     double fours = ct_grid_nearness(midi->notes, midi->note_count, period, phase, 4);
     double threes = ct_grid_nearness(midi->notes, midi->note_count, period, phase, 3);
     report->near = fmax(fours, threes);
@@ -229,7 +255,9 @@ ct_status ct_metre_grid(const ct_midi *midi, int32_t bar_limit, ct_arena *arena,
             "notes follow no grid: only %.0f %% of onsets lie near it (hint: a recording that was not played "
             "to a click has to be quantised first)",
             100 * report->near);
-    if (report->from_events)
+    if (report->from_events && count == 1 && s[0].count == 1)
+        CT_TRY(lay_one_metre(&l, s, phase, &report->moved));
+    else if (report->from_events)
         CT_TRY(lay_signatures(&l, s, count));
     else
         CT_TRY(lay_by_music(&l, phase));

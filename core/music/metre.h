@@ -1,7 +1,8 @@
 /* metre.h -- where the bars lie: from the file's events, or from the music.
  *
  * Time signatures are believed when each can be written in our metres (5/4
- * becomes 3/4 and 2/4) and the notes agree with a beat at the places they give.
+ * becomes 3/4 and 2/4) and the notes agree with a beat at the places they give;
+ * where a file has one metre throughout, an upbeat may move its bar lines.
  * Otherwise beats of a quarter are laid where the music puts them (grid.h), and
  * bars where low notes, long notes and new harmonies fall. Beats divided by
  * three throughout make 9/8 and 12/8 of 3/4 and 4/4.
@@ -16,7 +17,7 @@
 typedef struct ct_metre_report {
     bool   from_events;    /* the file's time signatures were believed */
     bool   events_refused; /* there were some, but they were not */
-    int    moved;          /* beats by which the music moved the file's bar lines */
+    int    moved;          /* beats (in 6/8, 9/8, 12/8: eighths) by which the music moved the file's bar lines */
     double near;           /* share of onsets near the grid */
 } ct_metre_report;
 
