@@ -41,16 +41,21 @@ double ct_sheet_tempo(double beats_per_minute) {
     return round(clamped * 100) / 100;
 }
 
+/* Spaces and control characters, which a name's text turns into spaces. */
+static bool blank(char c) {
+    return (unsigned char)c <= ' ' || c == 127;
+}
+
 char *ct_sheet_clean(ct_arena *arena, const char *text, size_t bytes, bool section) {
-    for (; bytes && isspace((unsigned char)text[0]); bytes--) text++;
+    for (; bytes && blank(text[0]); bytes--) text++;
     if (bytes >= CT_SHEET_NAME_BYTES) {
         bytes = CT_SHEET_NAME_BYTES - 1;
         while (bytes && ((unsigned char)text[bytes] & 0xc0) == 0x80) bytes--; /* not inside a character */
     }
-    while (bytes && (isspace((unsigned char)text[bytes - 1]) || text[bytes - 1] == 0)) bytes--;
+    while (bytes && blank(text[bytes - 1])) bytes--;
     char *copy = ct_arena_copy(arena, text, bytes);
     for (size_t i = 0; copy && i < bytes; i++) {
-        if ((unsigned char)copy[i] < ' ' || copy[i] == 127) copy[i] = ' ';
+        if (blank(copy[i])) copy[i] = ' ';
         if (section && copy[i] == ']') copy[i] = ')';
     }
     return copy;

@@ -327,9 +327,9 @@ static void test_foreign_files(void **state) {
     (void)state;
     ct_arena      arena = {0};
     ct_sheet      sheet;
-    ct_midi_event markers[] = {{.tick = 0, .text = "Am"},      {.tick = 100, .text = "hello"},
-                               {.tick = 480, .text = "[x]y]"}, {.tick = 481, .text = "F/A"},
-                               {.tick = 2000, .text = "[]"},   {.tick = 2001, .text = ""}};
+    ct_midi_event markers[] = {{.tick = 0, .text = "Am"},        {.tick = 100, .text = "hello"},
+                               {.tick = 480, .text = "[x]y]"},   {.tick = 481, .text = "F/A"},
+                               {.tick = 2000, .text = "[\x01]"}, {.tick = 2001, .text = ""}};
     ct_midi_event metres[] = {{.tick = 0, .a = 4, .b = 4}, {.tick = 1921, .a = 13, .b = 8}};
     ct_midi       m = {.ppq = 480, .markers = {markers, CT_COUNT(markers)}, .metres = {metres, 1}, .repairs = ""};
     OK(ct_sheet_from_midi(&m, &arena, &sheet));
