@@ -27,7 +27,7 @@
 #define NO_G .missing = " g dg segment_query segment_key segment_memory ", \
              .forward_missing = " g segment_query segment_key segment_memory "
 
-static const op_case op_cases[] = {
+__attribute__((unused)) static const op_case op_cases[] = {
     EMBED(rows_embed, "one", 1, 1, 1, 1, PLAIN),
     EMBED(rows_embed, "odd", 37, 5, 61, 33, PLAIN),
     EMBED(rows_embed, "empty", 0, 3, 9, 8, PLAIN),

@@ -234,7 +234,8 @@ TEST_INLINE void op_arrays_free(op_arrays *a) {
     for (int i = 0; i < a->info->field_count; i++) free(a->block[i]);
 }
 
-TEST_INLINE op_arrays op_arrays_make(const op_case *c, ct_dtype dtype) {
+/* every array by itself: nothing taken from the forward op */
+TEST_INLINE op_arrays op_arrays_fill(const op_case *c, ct_dtype dtype) {
     op_arrays a = {.about = c, .info = ct_op_about(c->op), .params = c->params};
     int       step = field_index(a.info, "step");
     a.params.dtype = dtype;
@@ -266,6 +267,11 @@ TEST_INLINE op_arrays op_arrays_make(const op_case *c, ct_dtype dtype) {
         void *array = array_of(&a, from);
         memcpy((char *)&a.params + a.info->fields[to].offset, &array, sizeof array);
     }
+    return a;
+}
+
+TEST_INLINE op_arrays op_arrays_make(const op_case *c, ct_dtype dtype) {
+    op_arrays a = op_arrays_fill(c, dtype);
     if (forward_of(c->op) != CT_OP_COUNT) {
         op_case   forward = forward_case(c);
         op_arrays made = op_arrays_make(&forward, CT_F64);

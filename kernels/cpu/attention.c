@@ -5,39 +5,40 @@
 
 enum { MOST_HEAD = 256 };
 
-typedef struct running { /* of each query of a tile */
-    float largest[TILE], total[TILE];
+typedef struct running { /* of each query of a tile; totals in LANES parts */
+    float largest[TILE];
+    vec   total[TILE];
 } running;
 
 /* logits -> e^(logit - largest so far), totals and the output so far brought to the new largest; then dropout */
 static void softmax_rows(const slice *s, const query_tile *q, int64_t key, float *logits, running *r, float *out) {
-    bool drop = dropout_on(s->p->step, s->p->dropout);
+    float largest[TILE];
     for (int64_t i = 0; i < TILE; i++) {
-        float *row = logits + i * TILE;
-        vec    most = vec_load(row);
-        for (int64_t j = LANES; j < TILE; j += LANES) most = vec_max(vec_load(row + j), most);
-        float largest = vec_largest(most);
-        if (largest > r->largest[i]) {
-            float shrink = one_exp(r->largest[i] - largest);
-            r->largest[i] = largest;
+        vec most = vec_load(logits + i * TILE);
+        for (int64_t j = LANES; j < TILE; j += LANES) most = vec_max(vec_load(logits + i * TILE + j), most);
+        largest[i] = vec_largest(most);
+    }
+    for (int64_t i = 0; i < TILE; i++) {
+        if (largest[i] > r->largest[i]) {
+            float shrink = one_exp(r->largest[i] - largest[i]);
+            r->largest[i] = largest[i];
             r->total[i] *= shrink;
             for (int64_t d = 0; d < s->width; d += LANES)
                 vec_store(out + i * s->width + d, vec_load(out + i * s->width + d) * shrink);
         }
-        vec   total = {0};
         /* while a query has seen nothing its largest is -inf: any finite number makes its shares 0 */
         float from = r->largest[i] == -INFINITY ? 0 : r->largest[i];
         for (int64_t j = 0; j < TILE; j += LANES) {
-            vec share = vec_exp(vec_load(row + j) - from);
-            total += share;
-            vec_store(row + j, share);
+            vec share = vec_exp(vec_load(logits + i * TILE + j) - from);
+            r->total[i] += share;
+            vec_store(logits + i * TILE + j, share);
         }
-        r->total[i] += vec_sum(total);
-        if (drop) {
-            float factor[TILE];
-            attention_dropout(s, q->first + i, key, factor);
-            for (int64_t j = 0; j < TILE; j++) row[j] *= factor[j];
-        }
+    }
+    if (!dropout_on(s->p->step, s->p->dropout)) return;
+    for (int64_t i = 0; i < TILE; i++) {
+        float factor[TILE];
+        attention_dropout(s, q->first + i, key, factor);
+        for (int64_t j = 0; j < TILE; j++) logits[i * TILE + j] *= factor[j];
     }
 }
 
@@ -54,7 +55,7 @@ static void forward_slice(const ct_attention *p, int64_t b, int64_t h) {
         running    r;
         attention_queries(&s, first, &q, turned);
         memset(out, 0, (size_t)(TILE * s.width) * sizeof *out);
-        for (int64_t i = 0; i < TILE; i++) r.largest[i] = -INFINITY, r.total[i] = 0;
+        for (int64_t i = 0; i < TILE; i++) r.largest[i] = -INFINITY, r.total[i] = (vec){0};
         for (int64_t key = 0; key < s.padded; key += TILE) {
             tile_kind kind = attention_kind(&s, &q, key);
             if (kind == TILE_HIDDEN) continue;
@@ -66,7 +67,7 @@ static void forward_slice(const ct_attention *p, int64_t b, int64_t h) {
             tile_product(TILE, s.width, TILE, logits, TILE, 1, values + key * s.width, s.width, out, s.width, true);
         }
         for (int64_t i = 0; i < q.count; i++) {
-            float *to = y + ((b * p->tokens + first + i) * p->heads + h) * p->head, total = r.total[i];
+            float *to = y + ((b * p->tokens + first + i) * p->heads + h) * p->head, total = vec_sum(r.total[i]);
             for (int64_t d = 0; d < p->head; d++) to[d] = total > 0 ? out[i * s.width + d] / total : 0;
             lse[first + i] = total > 0 ? r.largest[i] + logf(total) : -INFINITY;
         }

@@ -30,27 +30,32 @@ static void backward_rows(const slice *s, const query_tile *q, int64_t key, cons
     }
 }
 
-/* dg[segment of query][segment of key] += dlogit: rows of one segment first, then runs of keys of one segment */
+/* dg[segment of query][segment of key] += dlogit. Neighbours mostly share a segment: rows of one segment are added up
+ * first; then columns, by a product with a matrix that says which column is in which run of equal segments. */
 static void sum_bias(const slice *s, const query_tile *q, int64_t key, const float *dlogits, float *dg) {
-    const ct_attention *p = s->p;
-    const int32_t      *segment = s->segment + key;
-    int64_t             columns = s->keys - key < TILE ? s->keys - key : TILE;
-    for (int64_t i = 0; i < q->count;) {
-        float   row[TILE];
-        int32_t own = q->segment[i];
-        memcpy(row, dlogits + i * TILE, sizeof row);
-        for (i++; i < q->count && q->segment[i] == own; i++)
-            for (int64_t j = 0; j < TILE; j++) row[j] += dlogits[i * TILE + j];
-        float *to = dg + own * p->keys, sum = row[0];
-        for (int64_t j = 1; j < columns; j++) {
-            if (segment[j] != segment[j - 1]) {
-                to[segment[j - 1]] += sum;
-                sum = 0;
-            }
-            sum += row[j];
-        }
-        to[segment[columns - 1]] += sum;
+    const int32_t *segment = s->segment + key;
+    float          rows[TILE * TILE], in_run[TILE * TILE], sums[TILE * TILE];
+    int32_t        of_rows[TILE], of_run[TILE];
+    int64_t        groups = 0, runs = 0;
+    for (int64_t i = 0; i < q->count; groups++) {
+        float *to = rows + groups * TILE;
+        of_rows[groups] = q->segment[i];
+        memcpy(to, dlogits + i * TILE, TILE * sizeof *to);
+        for (i++; i < q->count && q->segment[i] == of_rows[groups]; i++)
+            for (int64_t j = 0; j < TILE; j++) to[j] += dlogits[i * TILE + j];
     }
+    for (int64_t j = 0; j < TILE; j++)
+        if (j == 0 || segment[j] != segment[j - 1]) of_run[runs++] = segment[j];
+    int64_t width = (runs + LANES - 1) / LANES * LANES, height = (groups + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
+    memset(rows + groups * TILE, 0, (size_t)((height - groups) * TILE) * sizeof *rows);
+    memset(in_run, 0, (size_t)(TILE * width) * sizeof *in_run);
+    for (int64_t j = 0, run = -1; j < TILE; j++) {
+        if (j == 0 || segment[j] != segment[j - 1]) run++;
+        in_run[j * width + run] = 1;
+    }
+    tile_product(height, width, TILE, rows, TILE, 1, in_run, width, sums, width, false);
+    for (int64_t i = 0; i < groups; i++)
+        for (int64_t run = 0; run < runs; run++) dg[of_rows[i] * s->p->keys + of_run[run]] += sums[i * width + run];
 }
 
 static void backward_slice(const ct_attention_backward *o, const ct_attention *p, int64_t b, int64_t h) {

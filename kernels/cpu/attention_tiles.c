@@ -123,5 +123,5 @@ void attention_mask(const slice *s, const query_tile *q, int64_t key, float *log
 void attention_dropout(const slice *s, int64_t query, int64_t key, float *factor) {
     const ct_attention *p = s->p;
     int64_t             row = p->step->first_row * p->heads + (s->b * p->heads + s->h) * p->tokens + query;
-    dropout_factors(p->step, p->stream, row, key, TILE, p->dropout, factor);
+    dropout_factors(p->step, p->stream, row, key, p->dropout, factor);
 }

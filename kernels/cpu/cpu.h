@@ -14,6 +14,9 @@
 
 #include <math.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <immintrin.h>
+#endif
 
 #define CT_PASTE_(a, b) a##b
 #define CT_PASTE(a, b) CT_PASTE_(a, b)
@@ -48,23 +51,53 @@ CT_INLINE vec vec_all(float x) {
 CT_INLINE vec vec_select(ivec mask, vec yes, vec no) {
     return (vec)((mask & (ivec)yes) | (~mask & (ivec)no));
 }
+/* a > b ? a : b, lane by lane (b where either is NaN) */
+#define CT_LARGER(type, integers, a, b)                                                                                \
+    ((type)(((integers)((a) > (b)) & (integers)(a)) | (~(integers)((a) > (b)) & (integers)(b))))
 CT_INLINE vec vec_max(vec a, vec b) {
-    return vec_select(a > b, a, b);
+    return CT_LARGER(vec, ivec, a, b);
 }
-/* always the same order: halves added to halves */
+/* Sum and largest of a vector's lanes, in registers: halves onto halves, always in the same order. */
+typedef float   vec4 __attribute__((vector_size(16)));
+typedef float   vec8 __attribute__((vector_size(32)));
 CT_INLINE float vec_sum(vec v) {
-    float x[LANES];
-    memcpy(x, &v, sizeof x);
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) x[i] += x[i + half];
-    return x[0];
+#if defined(__AVX512F__)
+    vec8 half[2];
+    memcpy(half, &v, sizeof v);
+    vec8 of8 = half[0] + half[1];
+#elif defined(__AVX2__)
+    vec8 of8 = v;
+#endif
+#if defined(__AVX2__)
+    vec4 quarter[2];
+    memcpy(quarter, &of8, sizeof of8);
+    vec4 x = quarter[0] + quarter[1];
+#else
+    vec4 x = v;
+#endif
+    return (x[0] + x[2]) + (x[1] + x[3]);
+}
+CT_INLINE float larger(float a, float b) {
+    return a > b ? a : b;
 }
 CT_INLINE float vec_largest(vec v) {
-    float x[LANES];
-    memcpy(x, &v, sizeof x);
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) x[i] = x[i] > x[i + half] ? x[i] : x[i + half];
-    return x[0];
+#if defined(__AVX512F__)
+    typedef int32_t ivec8 __attribute__((vector_size(32)));
+    vec8            half[2];
+    memcpy(half, &v, sizeof v);
+    vec8 of8 = CT_LARGER(vec8, ivec8, half[0], half[1]);
+#elif defined(__AVX2__)
+    vec8 of8 = v;
+#endif
+#if defined(__AVX2__)
+    typedef int32_t ivec4 __attribute__((vector_size(16)));
+    vec4            quarter[2];
+    memcpy(quarter, &of8, sizeof of8);
+    vec4 x = CT_LARGER(vec4, ivec4, quarter[0], quarter[1]);
+#else
+    vec4 x = v;
+#endif
+    return larger(larger(x[0], x[2]), larger(x[1], x[3]));
 }
 
 /* largest of count numbers, -inf of none */
@@ -108,23 +141,51 @@ CT_INLINE float one_exp(float x) {
     return x < CT_EXP_LOW ? 0.0f : CT_EXP_POLYNOMIAL(r) * factor;
 }
 
-/* What dropout multiplies the elements first..first+count-1 of a row with (ops.h, ct_dropout_keep); first and count are
- * multiples of four. Philox on many quads at once. */
-enum { CT_DROPOUT_QUADS = 16 };
-CT_INLINE void dropout_factors(const ct_step *step, uint32_t stream, int64_t row, int64_t first, int64_t count, float p,
+/* What dropout multiplies the elements first..first+63 of a row with (ops.h, ct_dropout_keep); first is a multiple of
+ * four. Philox on LANES / 2 quads at a time, each word in a lane of 64 bits; the upper halves of lanes hold leftovers.
+ */
+enum { CT_DROPOUT = 64, WIDE = LANES / 2 };
+typedef uint64_t wide __attribute__((vector_size(LANES * 4)));
+CT_INLINE wide   wide_product(wide a, wide b) { /* of the lower halves */
+#if defined(__AVX512F__)
+    return (wide)_mm512_mul_epu32((__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+    return (wide)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+#elif defined(__SSE2__)
+    return (wide)_mm_mul_epu32((__m128i)a, (__m128i)b);
+#else
+    return (a & 0xffffffffu) * (b & 0xffffffffu);
+#endif
+}
+CT_INLINE void dropout_factors(const ct_step *step, uint32_t stream, int64_t row, int64_t first, float p,
                                float *factor) {
-    float scale = 1 / (1 - p);
-    for (int64_t at = 0; at < count; at += 4 * CT_DROPOUT_QUADS) {
-        int     quads = (int)(count - at < 4 * CT_DROPOUT_QUADS ? (count - at) / 4 : CT_DROPOUT_QUADS);
-        float  *to = factor + at;
-        int64_t quad = (first + at) / 4;
-#pragma omp simd
-        for (int i = 0; i < quads; i++) {
-            ct_philox x = ct_philox_at(step->seed, (uint64_t)step->number << 32 | stream,
-                                       (uint64_t)row << 32 | (uint64_t)(uint32_t)(quad + i));
-            for (int w = 0; w < 4; w++) to[4 * i + w] = ct_philox_float(x.word[w]) >= p ? scale : 0.0f;
+    const wide multiply0 = (wide){0} + 0xD2511F53u, multiply1 = (wide){0} + 0xCD9E8D57u;
+    uint64_t   words[CT_DROPOUT / 2];
+    for (int at = 0; at < CT_DROPOUT / 4; at += WIDE) {
+        wide c0, c1 = (wide){0} + (uint64_t)(uint32_t)row, c2 = (wide){0} + stream;
+        wide c3 = (wide){0} + (uint64_t)(uint32_t)step->number;
+        for (int i = 0; i < WIDE; i++) c0[i] = (uint64_t)(first / 4 + at + i);
+        uint32_t key0 = (uint32_t)step->seed, key1 = (uint32_t)(step->seed >> 32);
+        for (int round = 0; round < 10; round++) {
+            wide a = wide_product(c0, multiply0), b = wide_product(c2, multiply1);
+            c0 = (b >> 32) ^ c1 ^ key0;
+            c2 = (a >> 32) ^ c3 ^ key1;
+            c1 = b;
+            c3 = a;
+            key0 += 0x9E3779B9u;
+            key1 += 0xBB67AE85u;
+        }
+        wide low = (c0 & 0xffffffffu) | (c1 << 32), high = (c2 & 0xffffffffu) | (c3 << 32);
+        for (int i = 0; i < WIDE; i++) {
+            words[2 * (at + i)] = low[i];
+            words[2 * (at + i) + 1] = high[i];
         }
     }
+    uint32_t word[CT_DROPOUT];
+    memcpy(word, words, sizeof word);
+    int32_t limit = (int32_t)ceil((double)p * 0x1p24); /* word >> 8 is kept from here on */
+    float   scale = 1 / (1 - p);
+    for (int i = 0; i < CT_DROPOUT; i++) factor[i] = (int32_t)(word[i] >> 8) >= limit ? scale : 0.0f;
 }
 static inline bool dropout_on(const ct_step *step, float p) {
     return p > 0 && step->train;

@@ -2,13 +2,13 @@
 #include "kernels/cpu/cpu.h"
 
 /* to[i] = (to stays, or base) + factor * r, factors made in pieces that fit on the stack */
-enum { PIECE = 64 };
+enum { PIECE = CT_DROPOUT };
 
 static void add_dropped(const ct_layernorm *p, int64_t n, const float *x, const float *r, float *sum) {
     for (int64_t first = 0; first < p->width; first += PIECE) {
         float   factor[PIECE];
         int64_t count = p->width - first < PIECE ? p->width - first : PIECE;
-        dropout_factors(p->step, p->stream, p->step->first_row + n, first, (count + 3) / 4 * 4, p->dropout, factor);
+        dropout_factors(p->step, p->stream, p->step->first_row + n, first, p->dropout, factor);
 #pragma omp simd
         for (int64_t i = 0; i < count; i++) sum[first + i] = x[first + i] + factor[i] * r[first + i];
     }
@@ -79,7 +79,7 @@ static void backward_row(const ct_layernorm_backward *p, int64_t n, float *dgain
             for (int64_t i = 0; i < count; i++) value[i] += dsum[first + i];
         if (dx) memcpy(dx + first, value, (size_t)count * sizeof *value);
         if (drop) {
-            dropout_factors(p->step, p->stream, p->step->first_row + n, first, (count + 3) / 4 * 4, p->dropout, factor);
+            dropout_factors(p->step, p->stream, p->step->first_row + n, first, p->dropout, factor);
             for (int64_t i = 0; i < count; i++) value[i] *= factor[i];
         }
         if (dr) memcpy(dr + first, value, (size_t)count * sizeof *value);
