@@ -28,18 +28,11 @@ typedef struct ct_generator {
 } ct_generator;
 
 /* ---- what was asked for */
-/* A key as a lead sheet's header line says it; -1: none. */
-static int key_number(const char *text, ct_arena *arena) {
-    ct_sheet    sheet;
-    const char *line = ct_arena_printf(arena, "key: %s\n| C |\n", text);
-    return line && ct_sheet_parse("key", line, strlen(line), arena, &sheet) == CT_OK ? sheet.bars[0].key : -1;
-}
-
 static ct_status read_options(ct_generator *g) {
     const ct_generate_config *c = g->config;
     ct_guide                 *guide = &g->guide;
     *guide = (ct_guide){.key = -1, .metre = -1, .tempo = -1};
-    if (*c->key && (guide->key = key_number(c->key, &g->arena)) < 0)
+    if (*c->key && (guide->key = ct_key_parse(c->key, strlen(c->key))) < 0)
         return ct_fail(CT_EUSAGE, "%s: \"%s\" is no key (hint: C, F#m, Bb:min)", ct_config_where("key"), c->key);
     if (*c->meter) {
         int  numerator = 0, denominator = 0;

@@ -226,11 +226,24 @@ static ct_status baseline(ct_trainer *t) {
     return CT_OK;
 }
 
+/* The final word is about the checkpoint that others will use: the best. */
+static ct_status take_best(ct_trainer *t) {
+    char path[4200];
+    if (ct_model_find(t->config->out, path, sizeof path) != CT_OK) return CT_OK;
+    ct_model best;
+    CT_TRY(ct_model_load(path, t->model.dtype, &best));
+    ct_status status = ct_model_copy_weights(&best, &t->model);
+    ct_model_free(&best);
+    return status;
+}
+
 static ct_status summary(ct_trainer *t) {
     ct_validation v;
     char          took[32];
+    CT_TRY(take_best(t));
     CT_TRY(ct_validate(&t->network, &t->dataset, t->config->model.stage, CT_VALID, t->config->valid_songs, &v));
-    printf("%s: %lld steps in %s; held out, nats a token: all %.4f, left open by the grammar %.4f (%lld tokens)\n",
+    printf("%s: %lld steps in %s; best checkpoint, held out, nats a token: all %.4f, left open by the grammar %.4f "
+           "(%lld tokens)\n",
            t->config->out, (long long)t->at.step, ct_duration(ct_seconds() - t->begun, took, sizeof took), v.all,
            v.open, (long long)v.open_targets);
     if (isfinite(t->baseline_open))

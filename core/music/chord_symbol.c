@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- reading */
 
@@ -335,4 +336,20 @@ ct_symbol ct_symbol_of_chord(ct_chord chord, int key) {
              suffixes[chord.quality], chord.bass ? "/" : "",
              chord.bass ? ct_pitch_class_name((chord.root + chord.bass) % 12, key) : "");
     return symbol_of;
+}
+
+int ct_key_parse(const char *text, size_t bytes) {
+    static const char *const words[2][6] = {{"maj", "major", ":maj", " major", " maj", ""},
+                                            {"min", "minor", ":min", " minor", " min", "-"}};
+    size_t                   used;
+    int                      tonic = ct_note_parse(text, bytes, &used);
+    if (tonic < 0) return -1;
+    const char *mode = text + used;
+    size_t      n = bytes - used;
+    if (n == 1 && (*mode == 'm' || *mode == 'M'))
+        return *mode == 'm' ? 12 + tonic : tonic; /* the one place where case tells */
+    for (int minor = 0; minor < 2; minor++)
+        for (size_t i = 0; i < CT_COUNT(words[minor]); i++)
+            if (strlen(words[minor][i]) == n && strncasecmp(mode, words[minor][i], n) == 0) return 12 * minor + tonic;
+    return -1;
 }

@@ -40,4 +40,7 @@ int ct_quality_nearest(uint16_t tones);
 /* Pitch class of a note name ("F#", "Bb", "E♭") at the start of text; *used bytes belong to it. -1: no note name. */
 int ct_note_parse(const char *text, size_t bytes, size_t *used);
 
+/* Number of a key (theory.h) written as G, GM, Bb major, C:maj, F#m, A minor, C:min; -1: no key. */
+int ct_key_parse(const char *text, size_t bytes);
+
 #endif

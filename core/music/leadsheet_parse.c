@@ -65,23 +65,12 @@ static bool is(span s, const char *word) {
 /* ---- key, tempo, metre */
 
 static ct_status read_key(parser *p, span value) {
-    static const char *const majors[] = {"", "maj", "major", ":maj", " major", " maj"};
-    static const char *const minors[] = {"m", "min", "minor", ":min", " minor", " min", "-"};
-    size_t                   used;
-    int                      tonic = ct_note_parse(value.at, length(value), &used);
-    span                     mode = {value.at + used, value.end};
-    for (size_t i = 0; tonic >= 0 && i < CT_COUNT(majors); i++)
-        if (is(mode, majors[i])) {
-            p->key = (int8_t)tonic;
-            return CT_OK;
-        }
-    for (size_t i = 0; tonic >= 0 && i < CT_COUNT(minors); i++)
-        if (is(mode, minors[i])) {
-            p->key = (int8_t)(12 + tonic);
-            return CT_OK;
-        }
-    return fail_at(p, value.at, "found key '%.*s', expected a key such as G, Bb, F#m or A minor", shown(value),
-                   value.at);
+    int key = ct_key_parse(value.at, length(value));
+    if (key < 0)
+        return fail_at(p, value.at, "found key '%.*s', expected a key such as G, Bb, F#m or A minor", shown(value),
+                       value.at);
+    p->key = (int8_t)key;
+    return CT_OK;
 }
 
 static ct_status read_tempo(parser *p, span value) {
