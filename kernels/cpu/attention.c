@@ -29,7 +29,7 @@ static void softmax_rows(const slice *s, const query_tile *q, int64_t key, float
         /* while a query has seen nothing its largest is -inf: any finite number makes its shares 0 */
         float from = r->largest[i] == -INFINITY ? 0 : r->largest[i];
         for (int64_t j = 0; j < TILE; j += LANES) {
-            vec share = vec_exp(vec_load(logits + i * TILE + j) - from);
+            vec share = vec_exp_below(vec_load(logits + i * TILE + j) - from);
             r->total[i] += share;
             vec_store(logits + i * TILE + j, share);
         }
@@ -59,9 +59,8 @@ static void forward_slice(const ct_attention *p, int64_t b, int64_t h) {
         for (int64_t key = 0; key < s.padded; key += TILE) {
             tile_kind kind = attention_kind(&s, &q, key);
             if (kind == TILE_HIDDEN) continue;
-            tile_product(TILE, TILE, s.width, turned, s.width, 1, key_blocks + key * s.width, TILE, logits, TILE,
-                         false);
             if (p->g) attention_bias(&s, &q, key, logits);
+            tile_product(TILE, TILE, s.width, turned, s.width, 1, key_blocks + key * s.width, TILE, logits, TILE, p->g);
             if (kind == TILE_PARTLY) attention_mask(&s, &q, key, logits);
             softmax_rows(&s, &q, key, logits, &r, out);
             tile_product(TILE, s.width, TILE, logits, TILE, 1, values + key * s.width, s.width, out, s.width, true);

@@ -54,7 +54,7 @@ void attention_turn(const float *in, const float *cosine, const float *sine, int
 void attention_queries(const slice *s, int64_t first, query_tile *q, float *turned);
 
 tile_kind attention_kind(const slice *s, const query_tile *q, int64_t key);
-/* logits[TILE][TILE] += G, then -inf where a query may not see a key (only needed where kind is TILE_PARTLY) */
+/* logits[TILE][TILE] = G; later -inf where a query may not see a key (only needed where kind is TILE_PARTLY) */
 void      attention_bias(const slice *s, const query_tile *q, int64_t key, float *logits);
 void      attention_mask(const slice *s, const query_tile *q, int64_t key, float *logits);
 /* dropout of row i of the tile: factor[TILE] */

@@ -16,13 +16,13 @@ static void backward_rows(const slice *s, const query_tile *q, int64_t key, cons
             float factor[TILE];
             attention_dropout(s, q->first + i, key, factor);
             for (int64_t j = 0; j < TILE; j += LANES) {
-                vec keep = vec_load(factor + j), x = vec_exp(vec_load(share + j) - lse[i]);
+                vec keep = vec_load(factor + j), x = vec_exp_below(vec_load(share + j) - lse[i]);
                 vec_store(dshare + j, x * (keep * vec_load(dshare + j) - row_sum[i]));
                 vec_store(share + j, x * keep);
             }
         } else {
             for (int64_t j = 0; j < TILE; j += LANES) {
-                vec x = vec_exp(vec_load(share + j) - lse[i]);
+                vec x = vec_exp_below(vec_load(share + j) - lse[i]);
                 vec_store(dshare + j, x * (vec_load(dshare + j) - row_sum[i]));
                 vec_store(share + j, x);
             }
@@ -54,8 +54,19 @@ static void sum_bias(const slice *s, const query_tile *q, int64_t key, const flo
         in_run[j * width + run] = 1;
     }
     tile_product(height, width, TILE, rows, TILE, 1, in_run, width, sums, width, false);
-    for (int64_t i = 0; i < groups; i++)
-        for (int64_t run = 0; run < runs; run++) dg[of_rows[i] * s->p->keys + of_run[run]] += sums[i * width + run];
+    bool in_order = true; /* runs of segments n, n + 1, ...: rows of sums go to rows of dg */
+    for (int64_t run = 0; run < runs; run++) in_order &= of_run[run] == of_run[0] + run;
+    for (int64_t i = 0; i < groups; i++) {
+        float       *to = dg + of_rows[i] * s->p->keys;
+        const float *from = sums + i * width;
+        if (in_order) {
+            to += of_run[0];
+#pragma omp simd
+            for (int64_t run = 0; run < runs; run++) to[run] += from[run];
+        } else {
+            for (int64_t run = 0; run < runs; run++) to[of_run[run]] += from[run];
+        }
+    }
 }
 
 static void backward_slice(const ct_attention_backward *o, const ct_attention *p, int64_t b, int64_t h) {
@@ -94,9 +105,9 @@ static void backward_slice(const ct_attention_backward *o, const ct_attention *p
             tile_kind kind = attention_kind(&s, &q, key);
             int64_t   at = key * s.width;
             if (kind == TILE_HIDDEN) continue;
-            tile_product(TILE, TILE, s.width, turned, s.width, 1, key_blocks + at, TILE, logits, TILE, false);
-            tile_product(TILE, TILE, s.width, dout, s.width, 1, value_blocks + at, TILE, dlogits, TILE, false);
             if (p->g) attention_bias(&s, &q, key, logits);
+            tile_product(TILE, TILE, s.width, turned, s.width, 1, key_blocks + at, TILE, logits, TILE, p->g);
+            tile_product(TILE, TILE, s.width, dout, s.width, 1, value_blocks + at, TILE, dlogits, TILE, false);
             if (kind == TILE_PARTLY) attention_mask(&s, &q, key, logits);
             backward_rows(&s, &q, key, log_sum, row_sum, logits, dlogits);
             tile_product(TILE, s.width, TILE, logits, 1, TILE, dout, s.width, dvalues + at, s.width, true);

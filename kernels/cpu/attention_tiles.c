@@ -100,14 +100,14 @@ void attention_bias(const slice *s, const query_tile *q, int64_t key, float *log
     const ct_attention *p = s->p;
     const float        *g = (const float *)p->g + (s->b * p->heads + s->h) * p->queries * p->keys;
     const int32_t      *segment = s->segment + key;
-    float               row[TILE]; /* of G, spread over the tile's keys; neighbours often share it */
-    for (int64_t i = 0; i < q->count; i++) {
-        float *to = logits + i * TILE;
-        if (i == 0 || q->segment[i] != q->segment[i - 1]) {
-            const float *from = g + q->segment[i] * p->keys;
-            for (int64_t j = 0; j < TILE; j++) row[j] = from[segment[j]];
-        }
-        for (int64_t j = 0; j < TILE; j++) to[j] += row[j];
+    memset(logits + q->count * TILE, 0, (size_t)((TILE - q->count) * TILE) * sizeof *logits);
+    for (int64_t i = 0; i < q->count;) { /* neighbours mostly share a segment */
+        float       *row = logits + i * TILE;
+        const float *from = g + q->segment[i] * p->keys;
+#pragma omp simd
+        for (int64_t j = 0; j < TILE; j++) row[j] = from[segment[j]];
+        int32_t own = q->segment[i];
+        for (i++; i < q->count && q->segment[i] == own; i++) memcpy(logits + i * TILE, row, TILE * sizeof *row);
     }
 }
 

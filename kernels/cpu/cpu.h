@@ -123,12 +123,14 @@ static inline __attribute__((unused)) float largest_of(const float *x, int64_t c
           ((r) * (r)) +                                                                                                \
       (r)) +                                                                                                           \
      1.0f)
-CT_INLINE vec vec_exp(vec x) {
-    vec  y = vec_select(x > CT_EXP_HIGH, vec_all(CT_EXP_HIGH), x);
-    vec  shifted = y * 1.44269504f + 0x1.8p23f, n = shifted - 0x1.8p23f;
-    vec  r = (y - n * 0.693359375f) + n * 2.12194440e-4f;
+CT_INLINE vec vec_exp_below(vec x) { /* for x that are not above 88 */
+    vec  shifted = x * 1.44269504f + 0x1.8p23f, n = shifted - 0x1.8p23f;
+    vec  r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
     ivec scale = ((ivec)shifted << 23) + 0x3f800000;
     return (vec)((ivec)(CT_EXP_POLYNOMIAL(r) * (vec)scale) & ~(ivec)(x < CT_EXP_LOW));
+}
+CT_INLINE vec vec_exp(vec x) {
+    return vec_exp_below(vec_select(x > CT_EXP_HIGH, vec_all(CT_EXP_HIGH), x));
 }
 CT_INLINE float one_exp(float x) {
     float   y = x > CT_EXP_HIGH ? CT_EXP_HIGH : x;
