@@ -58,7 +58,8 @@ ct_status ct_chord_chroma(const ct_grid *grid, const ct_grid_note *notes, size_t
 }
 
 /* ---- the search */
-/* The price of a quality: rarer ones have to explain more. Bare fifths are left to the player. */
+/* The price of a quality: rarer ones have to explain more. Bare fifths are left to the player. These numbers and the
+ * others of the search were tuned by hand on odd songs of POP909. */
 static double price(int quality) {
     switch (quality) {
     case CT_MAJ:
@@ -67,10 +68,10 @@ static double price(int quality) {
     case CT_MAJ7:
     case CT_MIN7:
     case CT_DOM7:
-        return 0.5;
+        return 0.45;
     case CT_SUS2:
     case CT_SUS4:
-        return 0.6;
+        return 0.8;
     case CT_DIM:
     case CT_AUG:
         return 0.5;
@@ -96,12 +97,12 @@ static double fit(int root, int quality, const double tones[12], const float bas
         } else
             outside += tones[pc];
     }
-    return (in - outside) / size + 0.5 * low - price(quality);
+    return (in - outside) / size + 0.7 * low - price(quality);
 }
 
 static int best_chord(const double tones[12], const float bass[12], double *score) {
     int best = NONE;
-    *score = 0.2;
+    *score = 0;
     for (int root = 0; root < 12; root++) {
         for (int q = 0; q < CT_QUALITY_COUNT; q++) {
             double s = fit(root, q, tones, bass);

@@ -388,7 +388,7 @@ static ct_status write_clean(repairer *r, ct_midi_repaired *out) {
     memcpy(p, "MThd\0\0\0\6\0\1", 10);
     p = put_big_endian(p + 10, r->tracks, 2);
     p = put_big_endian(p, r->ppq, 2);
-    const event *e = r->events, *last = e + r->event_count;
+    const event *e = r->events, *last = r->event_count ? e + r->event_count : e;
     for (size_t t = 0; t < r->tracks; t++) {
         uint8_t *head = p;
         int64_t  tick = 0;
