@@ -111,6 +111,19 @@ static size_t read_signatures(const ct_midi_list *events, int ppq, signature *ou
     return n;
 }
 
+/* A half has twelve steps, so that a sixteenth has one and a half: where more than a few onsets need them, 2/2 is
+ * written as 4/4. */
+static void avoid_halves(signature *s, size_t count, const ct_midi *midi) {
+    size_t odd = 0;
+    for (size_t i = 0; i < midi->note_count; i++) {
+        double quarter = fmod((double)midi->notes[i].start / midi->ppq, 1);
+        odd += fabs(fabs(quarter - 0.5) - 0.25) < 1.0 / 32;
+    }
+    for (size_t i = 0; i < count && 33 * odd > midi->note_count; i++)
+        for (int k = 0; k < s[i].count; k++)
+            if (s[i].pattern[k] == CT_2_2) s[i].pattern[k] = CT_4_4;
+}
+
 static ct_status lay_signatures(layer *l, const signature *s, size_t count) {
     double tick = s[0].tick;
     for (size_t i = 0; i < count; i++)
@@ -236,6 +249,7 @@ ct_status ct_metre_grid(const ct_midi *midi, int32_t bar_limit, ct_arena *arena,
     if (!s) return CT_ENOMEM;
     double agreement, ppq = midi->ppq, period = ppq, phase = 0;
     size_t count = read_signatures(&midi->metres, midi->ppq, s);
+    avoid_halves(s, count, midi);
     if (count) {
         period = ct_metre_at(s[0].pattern[0])->eighths_per_beat * ppq / 2;
         phase = ct_grid_phase(midi->notes, midi->note_count, period, &agreement);

@@ -202,6 +202,21 @@ static void test_compound(void **state) {
     done(s, &r);
 }
 
+static void test_halves(void **state) {
+    (void)state;
+    for (int sixteenths = 0; sixteenths < 2; sixteenths++) {
+        song *s = song_new(480, 2);
+        metre(s, 0, 2, 2);
+        four_chords(s, 8, 4, 0);
+        for (int b = 0; b < 8 && sixteenths; b++) note(s, 0, 0, 4 * b + 0.75, 0.25, 74);
+        result r = analyse(s);
+        assert_int_equal(r.piece.bars[0].metre, sixteenths ? CT_4_4 : CT_2_2);
+        assert_int_equal(r.piece.bar_count, 8);
+        assert_true(r.piece.bars[0].tempo == (sixteenths ? 120 : 60));
+        done(s, &r);
+    }
+}
+
 static void test_metre_changes(void **state) {
     (void)state;
     song *s = song_new(480, 2);
@@ -474,23 +489,12 @@ static void test_collection(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain_song),
-        cmocka_unit_test(test_phase),
-        cmocka_unit_test(test_triple_time_found),
-        cmocka_unit_test(test_compound),
-        cmocka_unit_test(test_metre_changes),
-        cmocka_unit_test(test_pickup),
-        cmocka_unit_test(test_upbeat),
-        cmocka_unit_test(test_tempo_changes),
-        cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_modulation),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_merged),
-        cmocka_unit_test(test_drums),
-        cmocka_unit_test(test_sections),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_same_twice),
-        cmocka_unit_test(test_collection),
+        cmocka_unit_test(test_plain_song), cmocka_unit_test(test_phase),      cmocka_unit_test(test_triple_time_found),
+        cmocka_unit_test(test_compound),   cmocka_unit_test(test_halves),     cmocka_unit_test(test_metre_changes),
+        cmocka_unit_test(test_pickup),     cmocka_unit_test(test_upbeat),     cmocka_unit_test(test_tempo_changes),
+        cmocka_unit_test(test_keys),       cmocka_unit_test(test_modulation), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_merged),     cmocka_unit_test(test_drums),      cmocka_unit_test(test_sections),
+        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_same_twice), cmocka_unit_test(test_collection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
