@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 extern const ct_command ct_command_prepare, ct_command_train, ct_command_generate, ct_command_inspect,
     ct_command_doctor;
@@ -61,7 +62,16 @@ static ct_status run(int argc, char **argv) {
     return ct_fail(CT_EUSAGE, "unknown command \"%s\" (hint: cantus --help lists them)", argv[1]);
 }
 
+/* Threads that spin while they wait are ten times slower on a machine that does anything else. The OpenMP library reads
+ * its policy when it is loaded, so the only way to choose another is to start over with it; whoever has set one keeps
+ * it. */
+static void wait_without_spinning(char **argv) {
+    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return;
+    if (setenv("OMP_WAIT_POLICY", "passive", 1) == 0) execv("/proc/self/exe", argv); /* returns only if it can't */
+}
+
 int main(int argc, char **argv) {
+    wait_without_spinning(argv);
     int code = exit_code(run(argc, argv));
     if (fflush(stdout) != 0 && code == 0) {
         fprintf(stderr, "cantus: can't write to stdout\n");
