@@ -8,9 +8,9 @@ at_least() {
     local value; value=$(awk -v m="$1" '$1 == m {print $2}' "$TMP/scores")
     check "$1 $value, at least $2" awk -v a="${value:-0}" -v b="$2" 'BEGIN {exit !(a >= b)}'
 }
-at_least grid_phase 0.98
-at_least chords_majmin 0.80
-at_least key_mirex 0.85
-at_least melody_track 0.95
-at_least melody_f1_merged 0.60
+at_least grid 0.98
+at_least majmin 0.80
+at_least key 0.85
+at_least track 0.95
+at_least melody_f1 0.60
 finish

@@ -259,6 +259,7 @@ static void test_upbeat(void **state) {
     for (size_t i = 0; i < CT_COUNT(UPBEAT); i++) {
         song *s = song_new(480, 2);
         metre(s, 0, 4, 4);
+        tempo(s, 84);
         note(s, 0, 0, 0, UPBEAT[i], 79);
         four_chords(s, 12, 4, UPBEAT[i]);
         result r = analyse(s);
@@ -267,6 +268,7 @@ static void test_upbeat(void **state) {
         assert_true(r.info.bar_ticks[1] == UPBEAT[i] * 480);
         assert_int_equal(r.piece.melody[0].start, 48 - (int)(12 * UPBEAT[i]));
         assert_true(warned(&r, "bar lines moved"));
+        for (int32_t b = 0; b < r.piece.bar_count; b++) assert_true(fabs(r.piece.bars[b].tempo - 84) < 0.01);
         done(s, &r);
     }
 }
