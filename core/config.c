@@ -351,9 +351,14 @@ static void print_value(ct_text *t, const ct_key *key, const void *values) {
     case CT_KEY_TEXT: {
         const char *v;
         memcpy(&v, place, sizeof v);
-        add(t, "'");
-        for (; *v; v++) add(t, *v == '\'' ? "''" : "%c", *v);
-        add(t, "'");
+        add(t, "\"");
+        for (; *v; v++) {
+            if ((unsigned char)*v < 32 || *v == 127)
+                add(t, "\\x%02x", (unsigned)*v);
+            else
+                add(t, *v == '"' || *v == '\\' ? "\\%c" : "%c", *v);
+        }
+        add(t, "\"");
         break;
     }
     case CT_KEY_LIST: {
