@@ -1,5 +1,5 @@
-/* op_case_list.h -- the cases of op_cases.h. Sizes: one, odd, prime, around the sizes of vectors and tiles, and empty.
- */
+/* op_case_list.h -- the cases of op_cases.h. Sizes: one, odd, prime, around the sizes of vectors and tiles, empty, and
+ * large enough for threads (CT_SMALL). */
 #ifndef CT_TESTS_OP_CASE_LIST_H
 #define CT_TESTS_OP_CASE_LIST_H
 
@@ -38,7 +38,7 @@ __attribute__((unused)) static const op_case op_cases[] = {
     EMBED(rows_embed_backward, "whole", 130, 7, 90, 128, .flags = WHOLE),
 
     CASE(rotary_rows, "one", .params.rotary_rows = {.rows = 1, .sources = 1, .pairs = 1}),
-    CASE(rotary_rows, "odd", .params.rotary_rows = {.rows = 67, .sources = 3, .pairs = 17}),
+    CASE(rotary_rows, "odd", .params.rotary_rows = {.rows = 167, .sources = 3, .pairs = 17}),
     CASE(rotary_rows, "empty", .params.rotary_rows = {.rows = 0, .sources = 3, .pairs = 16}),
 
     HARMONY(harmony, "one", 1, 1, 1, 1, 1, 1, PLAIN),
@@ -48,10 +48,12 @@ __attribute__((unused)) static const op_case op_cases[] = {
     HARMONY(harmony, "theory alone", 2, 2, 9, 11, 3, 2, .missing = " e d "),
     HARMONY(harmony, "no chord", 2, 2, 9, 11, 3, 2, .flags = NO_CHORD),
     HARMONY(harmony, "whole", 2, 4, 17, 18, 3, 2, .flags = WHOLE),
+    HARMONY(harmony, "large", 3, 4, 60, 61, 7, 3, PLAIN),
     HARMONY(harmony, "no batch", 0, 2, 3, 4, 2, 1, PLAIN),
     HARMONY(harmony_backward, "one", 1, 1, 1, 1, 1, 1, PLAIN),
     HARMONY(harmony_backward, "odd", 3, 2, 13, 31, 5, 7, PLAIN),
     HARMONY(harmony_backward, "long", 1, 3, 5, 300, 19, 7, PLAIN),
+    HARMONY(harmony_backward, "large", 3, 4, 60, 61, 7, 3, PLAIN),
     HARMONY(harmony_backward, "no theory", 2, 2, 9, 11, 3, 0, .missing = " dw phi ", .forward_missing = " w phi "),
     HARMONY(harmony_backward, "theory alone", 2, 2, 9, 11, 3, 2, .missing = " de dd "),
     HARMONY(harmony_backward, "no chord", 2, 2, 9, 11, 3, 2, .flags = NO_CHORD),
@@ -68,6 +70,7 @@ __attribute__((unused)) static const op_case op_cases[] = {
     NORM(layernorm, "odd", 5, 37, 0, PLAIN),
     NORM(layernorm, "dropout", 67, 131, 0.25f, PLAIN),
     NORM(layernorm, "no residual", 70, 128, 0, .missing = " r sum "),
+    NORM(layernorm, "large", 301, 130, 0.1f, PLAIN),
     NORM(layernorm, "empty", 0, 16, 0, PLAIN),
     NORM(layernorm_backward, "one", 1, 1, 0, PLAIN),
     NORM(layernorm_backward, "odd", 5, 37, 0, PLAIN),
@@ -75,6 +78,7 @@ __attribute__((unused)) static const op_case op_cases[] = {
     NORM(layernorm_backward, "no residual", 70, 128, 0, .missing = " dr ", .forward_missing = " r sum "),
     NORM(layernorm_backward, "no stream above", 66, 48, 0.5f, .missing = " dsum "),
     NORM(layernorm_backward, "parameters alone", 200, 16, 0, .missing = " dsum dx dr "),
+    NORM(layernorm_backward, "large", 301, 130, 0.1f, PLAIN),
     NORM(layernorm_backward, "in place", 130, 64, 0.25f, .alias = "dx", .alias_of = "dsum"),
 
     LINEAR(linear, "one", 1, 1, 1, PLAIN),
@@ -97,10 +101,10 @@ __attribute__((unused)) static const op_case op_cases[] = {
     LINEAR(linear_rows, "empty", 0, 8, 8, PLAIN),
 
     CASE(gelu, "one", .params.gelu = {.count = 1}),
-    CASE(gelu, "odd", .params.gelu = {.count = 9001}),
+    CASE(gelu, "odd", .params.gelu = {.count = 40001}),
     CASE(gelu, "empty", .params.gelu = {.count = 0}),
     CASE(gelu_backward, "one", .params.gelu_backward = {.count = 1}),
-    CASE(gelu_backward, "odd", .params.gelu_backward = {.count = 9001}),
+    CASE(gelu_backward, "odd", .params.gelu_backward = {.count = 40001}),
     CASE(gelu_backward, "empty", .params.gelu_backward = {.count = 0}),
 
     ATTENTION(attention, "one", 1, 1, 0, 1, 2, 1, 1, 0, PLAIN),
@@ -128,15 +132,16 @@ __attribute__((unused)) static const op_case op_cases[] = {
     MEMORY("one", 1, 1, 1, 1),
     MEMORY("wraps", 3, 5, 7, 33),
     MEMORY("more tokens than rows", 2, 19, 8, 16),
+    MEMORY("large", 4, 50, 40, 300),
     MEMORY("no memory", 2, 3, 0, 16),
 
     DECODE("one", 1, 1, 1, 2, 1, PLAIN),
     DECODE("odd", 5, 37, 3, 6, 9, PLAIN),
-    DECODE("wide", 3, 130, 2, 64, 40, .flags = LONG_RUN),
+    DECODE("wide", 9, 130, 2, 64, 40, .flags = LONG_RUN),
     DECODE("no G", 4, 70, 2, 32, 1, .missing = " g segment "),
 
     ENTROPY("one", 1, 1, PLAIN),
-    ENTROPY("odd", 67, 331, PLAIN),
+    ENTROPY("odd", 131, 331, PLAIN),
     ENTROPY("evaluation", 13, 40, .missing = " dlogits "),
     ENTROPY("in place", 21, 130, .alias = "dlogits", .alias_of = "logits"),
     ENTROPY("empty", 0, 12, PLAIN),
@@ -147,7 +152,7 @@ __attribute__((unused)) static const op_case op_cases[] = {
     CASE(grad_norm, "empty", .params.grad_norm = {.count = 0}),
 
     ADAMW("one", 1, 1, PLAIN),
-    ADAMW("tensors", 20011, 5, PLAIN),
+    ADAMW("tensors", 50021, 5, PLAIN),
     ADAMW("small norm", 1000, 3, .flags = LONG_RUN),
     ADAMW("not finite", 100, 2, .flags = NO_CHORD),
 

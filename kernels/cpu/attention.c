@@ -77,7 +77,8 @@ CT_CPU(attention) {
     const ct_attention *p = &params->attention;
     CT_ASSERT(p->head % 2 == 0);
     if (p->head > MOST_HEAD) return ct_fail(CT_EFAIL, "head size %d, at most %d", (int)p->head, MOST_HEAD);
-#pragma omp parallel for collapse(2) schedule(dynamic)
+#pragma omp parallel for collapse(2)                                                                                   \
+    schedule(dynamic) if (p->batch * p->heads * p->tokens * (p->memory + p->tokens) > CT_SMALL)
     for (int64_t b = 0; b < p->batch; b++)
         for (int64_t h = 0; h < p->heads; h++) forward_slice(p, b, h);
     return CT_OK;

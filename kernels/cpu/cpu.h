@@ -26,6 +26,9 @@
     ct_status CT_NAME(op)(const ct_params *params)
 #define CT_INLINE static inline __attribute__((always_inline, unused))
 
+/* Fewer elements than this are not worth waking threads for (about 10 us of work). */
+enum { CT_SMALL = 1 << 15 };
+
 /* ---- vectors: LANES floats, loaded and stored at any address */
 #if defined(__AVX512F__)
 enum { LANES = 16 };

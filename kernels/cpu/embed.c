@@ -6,7 +6,7 @@ CT_CPU(rows_embed) {
     const float         *table = p->table;
     float               *y = p->y;
     int64_t              width = p->width;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (p->rows * p->columns * width > CT_SMALL)
     for (int64_t n = 0; n < p->rows; n++) {
         float *row = y + n * width;
         memset(row, 0, (size_t)width * sizeof *row);
@@ -27,7 +27,7 @@ CT_CPU(rows_embed_backward) {
     const float                  *dy = p->dy;
     float                        *dtable = p->dtable;
     int64_t                       width = p->width;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (p->rows * p->columns * width > CT_SMALL)
     for (int64_t band = 0; band < width; band += BAND) {
         int64_t count = width - band < BAND ? width - band : BAND;
         for (int64_t n = 0; n < p->rows; n++) {
@@ -46,7 +46,7 @@ CT_CPU(rows_embed_backward) {
 CT_CPU(rotary_rows) {
     const ct_rotary_rows *p = &params->rotary_rows;
     float                *cosine = p->cosine, *sine = p->sine;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (p->rows * p->pairs * 16 > CT_SMALL)
     for (int64_t n = 0; n < p->rows; n++)
         for (int64_t i = 0; i < p->pairs; i++) {
             double angle = p->omega[i] * (double)p->position[n * p->sources + p->source[i]];
@@ -63,7 +63,7 @@ CT_CPU(memory_update) {
     const float            *x = p->x;
     float                  *ring = p->ring;
     int64_t                 kept = p->tokens < p->memory ? p->tokens : p->memory, first = p->tokens - kept;
-#pragma omp parallel for collapse(2) schedule(static)
+#pragma omp parallel for collapse(2) schedule(static) if (p->batch * kept * p->width > CT_SMALL)
     for (int64_t b = 0; b < p->batch; b++)
         for (int64_t t = 0; t < kept; t++) {
             int64_t row = (p->step->ring + first + t) % p->memory;

@@ -10,7 +10,7 @@ CT_CPU(gelu) {
     const ct_gelu *p = &params->gelu;
     const float   *x = p->x;
     float         *y = p->y;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (p->count > CT_SMALL)
     for (int64_t first = 0; first < p->count; first += BLOCK) {
         int64_t end = p->count - first < BLOCK ? p->count : first + BLOCK;
 #pragma omp simd
@@ -27,7 +27,7 @@ CT_CPU(gelu_backward) {
     const ct_gelu_backward *p = &params->gelu_backward;
     const float            *x = p->x, *dy = p->dy;
     float                  *dx = p->dx;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (p->count > CT_SMALL)
     for (int64_t first = 0; first < p->count; first += BLOCK) {
         int64_t end = p->count - first < BLOCK ? p->count : first + BLOCK;
 #pragma omp simd

@@ -8,7 +8,7 @@ CT_CPU(harmony) {
     const float      *e = p->e, *d = p->d, *w = p->w, *phi = p->phi;
     float            *g = p->g, *pair = p->pair;
     int64_t           pairs = 12 * p->qualities * p->qualities, theory = w ? p->theory : 0;
-#pragma omp parallel
+#pragma omp parallel if (p->batch * p->heads * p->queries * p->keys > CT_SMALL)
     {
 #pragma omp for schedule(static)
         for (int64_t h = 0; h < p->heads; h++) {
@@ -53,40 +53,45 @@ CT_CPU(harmony) {
     return CT_OK;
 }
 
-/* One head is summed by one thread: b, a, k. */
+/* histograms of one head's dg over the tables of pairs and functions: b, a, k */
+static void sum_head(const ct_harmony_backward *p, int64_t h, float *of_pair, float *of_function) {
+    const float *dg = p->dg;
+    for (int64_t b = 0; b < p->batch; b++)
+        for (int64_t a = 0; a < p->query_count[b]; a++)
+            for (int64_t first = 0; first < p->key_count[b]; first += SEGMENT_CHUNK) {
+                int32_t      index[SEGMENT_CHUNK], function[SEGMENT_CHUNK];
+                int64_t      left = p->key_count[b] - first, count = left < SEGMENT_CHUNK ? left : SEGMENT_CHUNK;
+                const float *from = dg + ((b * p->heads + h) * p->queries + a) * p->keys + first;
+                segment_pairs(p->query + (b * p->queries + a) * 3, p->key + (b * p->keys + first) * 3, count,
+                              p->qualities, index, function);
+                for (int64_t k = 0; k < count; k++) {
+                    of_pair[index[k]] += from[k];
+                    of_function[function[k]] += from[k];
+                }
+            }
+}
+
+static float product_sum(const float *x, const float *y, int64_t count) {
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < count; i++) sum += x[i] * y[i];
+    return sum;
+}
+
 CT_CPU(harmony_backward) {
     const ct_harmony_backward *p = &params->harmony_backward;
-    const float               *phi = p->phi, *dg = p->dg;
+    const float               *phi = p->phi;
     float                     *de = p->de, *dd = p->dd, *dw = p->dw, *pair = p->pair;
     int64_t                    pairs = 12 * p->qualities * p->qualities;
-#pragma omp      parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (p->batch * p->heads * p->queries * p->keys > CT_SMALL)
     for (int64_t h = 0; h < p->heads; h++) {
-             float *of_pair = pair + h * pairs, of_function[25 * 25] = {0};
-             memset(of_pair, 0, (size_t)pairs * sizeof *of_pair);
-             for (int64_t b = 0; b < p->batch; b++)
-            for (int64_t a = 0; a < p->query_count[b]; a++)
-                for (int64_t first = 0; first < p->key_count[b]; first += SEGMENT_CHUNK) {
-                         int32_t      index[SEGMENT_CHUNK], function[SEGMENT_CHUNK];
-                         int64_t      left = p->key_count[b] - first, count = left < SEGMENT_CHUNK ? left : SEGMENT_CHUNK;
-                         const float *from = dg + ((b * p->heads + h) * p->queries + a) * p->keys + first;
-                         segment_pairs(p->query + (b * p->queries + a) * 3, p->key + (b * p->keys + first) * 3, count,
-                                       p->qualities, index, function);
-                         for (int64_t k = 0; k < count; k++) {
-                             of_pair[index[k]] += from[k];
-                             of_function[function[k]] += from[k];
-                    }
-                }
-        if (de)
-            for (int64_t i = 0; i < pairs; i++) de[h * pairs + i] += of_pair[i];
-        if (dd)
-            for (int64_t i = 0; i < 25 * 25; i++) dd[h * 25 * 25 + i] += of_function[i];
-        for (int64_t t = 0; dw && t < p->theory; t++) {
-                 float        sum = 0;
-                 const float *from = phi + t * pairs;
-#pragma omp simd reduction(+ : sum)
-            for (int64_t i = 0; i < pairs; i++) sum += of_pair[i] * from[i];
-            dw[h * p->theory + t] += sum;
-             }
-         }
-         return CT_OK;
-     }
+        float *of_pair = pair + h * pairs, of_function[25 * 25] = {0};
+        memset(of_pair, 0, (size_t)pairs * sizeof *of_pair);
+        sum_head(p, h, of_pair, of_function);
+        for (int64_t i = 0; de && i < pairs; i++) de[h * pairs + i] += of_pair[i];
+        for (int64_t i = 0; dd && i < 25 * 25; i++) dd[h * 25 * 25 + i] += of_function[i];
+        for (int64_t t = 0; dw && t < p->theory; t++)
+            dw[h * p->theory + t] += product_sum(of_pair, phi + t * pairs, pairs);
+    }
+    return CT_OK;
+}

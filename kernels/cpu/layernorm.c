@@ -20,7 +20,7 @@ CT_CPU(layernorm) {
     float              *sum = p->sum, *y = p->y, *mean = p->mean, *rstd = p->rstd;
     int64_t             width = p->width;
     CT_ASSERT(!r || sum || p->rows == 0);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (p->rows * width > CT_SMALL)
     for (int64_t n = 0; n < p->rows; n++) {
         const float *row = x + n * width;
         float       *out = y + n * width, total = 0, squares = 0;
@@ -91,7 +91,7 @@ CT_CPU(layernorm_backward) {
     const ct_layernorm_backward *p = &params->layernorm_backward;
     float                       *partial = p->partial, *dgain = p->dgain, *dbias = p->dbias;
     int64_t                      width = p->width, rows = (p->rows + CT_LAYERNORM_PARTIALS - 1) / CT_LAYERNORM_PARTIALS;
-#pragma omp parallel
+#pragma omp parallel if (p->rows * width > CT_SMALL)
     {
 #pragma omp for schedule(static)
         for (int64_t block = 0; block < CT_LAYERNORM_PARTIALS; block++) {

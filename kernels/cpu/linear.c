@@ -40,25 +40,28 @@ static void own_product(const ct_gemm *m) {
     }
 }
 
-static void product(const ct_gemm *m) {
-    if (!ct_gemm_library(m)) own_product(m);
+/* Small products are done by the calling thread, outside of a parallel region: where oneDNN would use threads itself.
+ */
+static bool small(int64_t rows, int64_t in, int64_t out) {
+    return rows * in * out < 16 * CT_SMALL;
+}
+static void product(const ct_gemm *m, bool is_small) {
+    if (is_small || !ct_gemm_library(m)) own_product(m);
 }
 
 /* Blocks of rows; few rows are cut along the columns as well, so that threads have work. */
-static int64_t row_block(int64_t rows) {
-    (void)rows;
-    return 256;
-}
+enum { ROW_BLOCK = 256 };
 static int64_t column_block(int64_t rows, int64_t columns) {
-    return rows >= 8 * 256 ? columns : 128;
+    return rows >= 8 * ROW_BLOCK ? columns : 128;
 }
 
 CT_CPU(linear) {
     const ct_linear *p = &params->linear;
     const float     *x = p->x, *w = p->w, *bias = p->bias;
     float           *y = p->y;
-    int64_t          rows = row_block(p->rows), columns = column_block(p->rows, p->out);
-#pragma omp parallel for collapse(2) schedule(static)
+    int64_t          rows = ROW_BLOCK, columns = column_block(p->rows, p->out);
+    bool             alone = small(p->rows, p->in, p->out);
+#pragma omp parallel for collapse(2) schedule(static) if (!alone)
     for (int64_t n = 0; n < p->rows; n += rows)
         for (int64_t o = 0; o < p->out; o += columns) {
             int64_t height = p->rows - n < rows ? p->rows - n : rows,
@@ -76,7 +79,8 @@ CT_CPU(linear) {
                                .ldb = p->in,
                                .accumulate = bias,
                                .c = to,
-                               .ldc = p->out});
+                               .ldc = p->out},
+                    alone);
         }
     return CT_OK;
 }
@@ -86,8 +90,9 @@ CT_CPU(linear_backward) {
     const ct_linear_backward *p = &params->linear_backward;
     const float              *x = p->x, *w = p->w, *dy = p->dy;
     float                    *dx = p->dx, *dw = p->dw, *dbias = p->dbias;
-    int64_t                   rows = row_block(p->rows), columns = column_block(p->rows, p->in);
-#pragma omp parallel
+    int64_t                   rows = ROW_BLOCK, columns = column_block(p->rows, p->in);
+    bool                      alone = small(p->rows, p->in, p->out);
+#pragma omp parallel if (!alone)
     {
         if (dx) {
 #pragma omp for collapse(2) schedule(static) nowait
@@ -101,7 +106,8 @@ CT_CPU(linear_backward) {
                                        .b = w + i,
                                        .ldb = p->in,
                                        .c = dx + n * p->in + i,
-                                       .ldc = p->in});
+                                       .ldc = p->in},
+                            alone);
         }
 #pragma omp for collapse(2) schedule(static) nowait
         for (int64_t o = 0; o < p->out; o += OUT_BLOCK)
@@ -116,7 +122,8 @@ CT_CPU(linear_backward) {
                                    .ldb = p->in,
                                    .accumulate = true,
                                    .c = dw + o * p->in + i,
-                                   .ldc = p->in});
+                                   .ldc = p->in},
+                        alone);
         if (dbias) {
 #pragma omp for schedule(static)
             for (int64_t band = 0; band < p->out; band += BAND) {
@@ -165,7 +172,7 @@ CT_CPU(linear_rows) {
     const float          *x = p->x, *w = p->w, *bias = p->bias;
     float                *y = p->y;
     int64_t               in = p->in, out = p->out;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (!small(p->rows, in, out))
     for (int64_t chunk = 0; chunk < out; chunk += CHUNK) {
         int64_t end = chunk + CHUNK < out ? chunk + CHUNK : out, o = chunk;
         for (; o < end; o += end - o >= OUTS ? OUTS : 1) {

@@ -1,37 +1,42 @@
 /* loss.c -- cpu: cross entropy of each row and its gradient in one pass; the norm of the gradient; AdamW. */
 #include "kernels/cpu/cpu.h"
 
+/* returns the loss; dlogits may be NULL or the row itself */
+static float entropy_row(const float *row, int64_t vocabulary, int32_t target, float loss_scale, float *dlogits) {
+    float largest = largest_of(row, vocabulary), of_target = row[target] - largest, total = 0;
+    if (!dlogits) {
+#pragma omp simd reduction(+ : total)
+        for (int64_t v = 0; v < vocabulary; v++) total += one_exp(row[v] - largest);
+        return logf(total) - of_target;
+    }
+#pragma omp simd reduction(+ : total)
+    for (int64_t v = 0; v < vocabulary; v++) {
+        dlogits[v] = one_exp(row[v] - largest);
+        total += dlogits[v];
+    }
+    float factor = loss_scale / total;
+#pragma omp simd
+    for (int64_t v = 0; v < vocabulary; v++) dlogits[v] *= factor;
+    dlogits[target] -= loss_scale;
+    return logf(total) - of_target;
+}
+
 CT_CPU(cross_entropy) {
     const ct_cross_entropy *p = &params->cross_entropy;
     const float            *logits = p->logits;
     float                  *loss = p->loss, *dlogits = p->dlogits;
-    int64_t                 vocabulary = p->vocabulary;
     float                   loss_scale = dlogits ? (float)p->step->loss_scale : 0;
-#pragma omp      parallel for schedule(static)
+    int64_t                 size = p->rows * p->vocabulary;
+#pragma omp parallel for schedule(static) if (size > CT_SMALL)
     for (int64_t n = 0; n < p->rows; n++) {
-             const float *row = logits + n * vocabulary;
-             float       *to = dlogits ? dlogits + n * vocabulary : NULL;
-             int32_t      target = p->target[n];
-             float        total = 0;
-             if (target < 0) {
-                 loss[n] = 0;
-                 if (to) memset(to, 0, (size_t)vocabulary * sizeof *to);
-            continue;
-        }
-             float largest = largest_of(row, vocabulary), of_target = row[target];
-             if (to) {
-                 for (int64_t v = 0; v < vocabulary; v++) to[v] = row[v] - largest;
-#pragma omp simd reduction(+ : total)
-            for (int64_t v = 0; v < vocabulary; v++) total += to[v] = one_exp(to[v]);
-            float factor = loss_scale / total;
-     #pragma omp simd
-            for (int64_t v = 0; v < vocabulary; v++) to[v] *= factor;
-            to[target] -= loss_scale;
+        const float *row = logits + n * p->vocabulary;
+        float       *to = dlogits ? dlogits + n * p->vocabulary : NULL;
+        if (p->target[n] >= 0) {
+            loss[n] = entropy_row(row, p->vocabulary, p->target[n], loss_scale, to);
         } else {
-#pragma omp simd reduction(+ : total)
-            for (int64_t v = 0; v < vocabulary; v++) total += one_exp(row[v] - largest);
+            loss[n] = 0;
+            if (to) memset(to, 0, (size_t)p->vocabulary * sizeof *to);
         }
-        loss[n] = logf(total) - (of_target - largest);
     }
     return CT_OK;
 }
@@ -41,7 +46,7 @@ CT_CPU(grad_norm) {
     const ct_grad_norm *p = &params->grad_norm;
     const float        *grad = p->grad;
     int64_t             blocks = (p->count + CT_NORM_BLOCK - 1) / CT_NORM_BLOCK;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (p->count > CT_SMALL)
     for (int64_t block = 0; block < blocks; block++) {
         int64_t i = block * CT_NORM_BLOCK, end = i + CT_NORM_BLOCK < p->count ? i + CT_NORM_BLOCK : p->count;
         double  sum[SUMS] = {0}, total = 0;
@@ -70,7 +75,7 @@ CT_CPU(adamw) {
     float beta1 = (float)p->beta1, rest1 = (float)(1 - p->beta1), beta2 = (float)p->beta2,
           rest2 = (float)(1 - p->beta2);
     float epsilon = (float)p->epsilon, rate = (float)p->step->learning_rate;
-#pragma omp parallel
+#pragma omp parallel if (p->count > CT_SMALL)
     for (int64_t t = 0; t < p->tensors; t++) {
         float decay = p->decay[t] ? (float)p->weight_decay : 0;
 #pragma omp for schedule(static) nowait

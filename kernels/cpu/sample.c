@@ -72,7 +72,7 @@ static void sample_row(const ct_sample *p, int64_t b) {
 
 CT_CPU(sample) {
     const ct_sample *p = &params->sample;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (p->batch * p->vocabulary > CT_SMALL / 8)
     for (int64_t b = 0; b < p->batch; b++) sample_row(p, b);
     return CT_OK;
 }
