@@ -68,6 +68,7 @@ static ct_status parse(const char *path, ct_npy *npy) {
     if (p) {
         char *end;
         rows = strtoll(p + 1, &end, 10);
+        if (end == p + 1) rows = -1;
         while (*end == ',' || *end == ' ') end++;
         if (*end != ')') {
             columns = strtoll(end, &end, 10);
