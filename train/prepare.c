@@ -223,7 +223,7 @@ static ct_status read_files(ct_job *j) {
         size_t same = twin(j, i);
         if (same != i) {
             e->outcome = CT_LEFT_OUT;
-            e->reason = ct_arena_printf(&j->arena, "the same bytes as %s", j->names[same]);
+            e->reason = ct_arena_printf(&j->arena, "the same bytes as another file (%s)", j->names[same]);
             if (!e->reason) status = CT_ENOMEM;
             continue;
         }
@@ -246,7 +246,8 @@ static void print_reasons(const ct_job *j) {
     size_t n = 0, more = 0;
     for (size_t i = 0; i < j->count; i++) {
         if (j->entries[i].outcome != CT_LEFT_OUT) continue;
-        const char *text = j->entries[i].reason;
+        const char *text = j->entries[i].reason, *colon = strchr(text, ':');
+        if (!strncmp(text, "offset ", 7) && colon) text = colon + 2; /* where in the file does not matter here */
         size_t      length = strcspn(text, "0123456789:("), k = 0;
         while (k < n && (reasons[k].length != length || strncmp(reasons[k].text, text, length))) k++;
         if (k == CT_COUNT(reasons))
