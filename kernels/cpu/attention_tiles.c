@@ -104,8 +104,7 @@ void attention_bias(const slice *s, const query_tile *q, int64_t key, float *log
     for (int64_t i = 0; i < q->count;) { /* neighbours mostly share a segment */
         float       *row = logits + i * TILE;
         const float *from = g + q->segment[i] * p->keys;
-#pragma omp simd
-        for (int64_t j = 0; j < TILE; j++) row[j] = from[segment[j]];
+        for (int64_t j = 0; j < TILE; j += LANES) vec_store(row + j, vec_gather(from, segment + j));
         int32_t own = q->segment[i];
         for (i++; i < q->count && q->segment[i] == own; i++) memcpy(logits + i * TILE, row, TILE * sizeof *row);
     }

@@ -48,6 +48,16 @@ CT_INLINE vec vec_load(const float *from) {
 CT_INLINE void vec_store(float *to, vec v) {
     memcpy(to, &v, sizeof v);
 }
+/* from[index[0]], from[index[1]], ... */
+CT_INLINE vec vec_gather(const float *from, const int32_t *index) {
+#if defined(__AVX512F__)
+    return _mm512_i32gather_ps(_mm512_loadu_si512(index), from, 4);
+#elif defined(__AVX2__)
+    return _mm256_i32gather_ps(from, _mm256_loadu_si256((const __m256i *)(const void *)index), 4);
+#else
+    return (vec){from[index[0]], from[index[1]], from[index[2]], from[index[3]]};
+#endif
+}
 CT_INLINE vec vec_all(float x) {
     return x - (vec){0};
 }

@@ -172,7 +172,7 @@ CT_CPU(linear_rows) {
     const float          *x = p->x, *w = p->w, *bias = p->bias;
     float                *y = p->y;
     int64_t               in = p->in, out = p->out;
-#pragma omp parallel for schedule(static) if (!small(p->rows, in, out))
+#pragma omp parallel for schedule(static) if (!small(p->rows, in, out / 4))
     for (int64_t chunk = 0; chunk < out; chunk += CHUNK) {
         int64_t end = chunk + CHUNK < out ? chunk + CHUNK : out, o = chunk;
         for (; o < end; o += end - o >= OUTS ? OUTS : 1) {
