@@ -70,7 +70,7 @@ $(shell mkdir -p $(B) build/gen; printf '%s\n' '$(CC) $(ALL_CFLAGS) $(VERSION)' 
 
 all: $(BIN) ## build the program (never installs anything)
 
-$(B)/%.o: %.c $(STAMP) | $(CONFIG)
+$(B)/%.o: %.c $(STAMP) | $(CONFIG) require
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
@@ -78,14 +78,14 @@ $(B)/core/version.o: ALL_CFLAGS += -DCT_VERSION='"$(VERSION)"' -DCT_COMPILER='"$
 	-DCT_FEATURES='"$(FEATURES)"' -DCT_REVISION='"$(shell git describe --always --dirty 2>/dev/null || echo unknown)"'
 
 define isa_rule
-$(B)/%.$(1).o: %.c $(STAMP) | $(CONFIG)
+$(B)/%.$(1).o: %.c $(STAMP) | $(CONFIG) require
 	$$(call say,CC,"$$< ($(1))")
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(ALL_CFLAGS) $$(ISA_$(1)) -DCT_ISA=$(1) -MMD -MP -c $$< -o $$@
 endef
 $(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
 define real_rule
-$(B)/%.$(1).o: %.c $(STAMP) | $(CONFIG)
+$(B)/%.$(1).o: %.c $(STAMP) | $(CONFIG) require
 	$$(call say,CC,"$$< ($(1))")
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(ALL_CFLAGS) -DCT_REAL=$(1) -MMD -MP -c $$< -o $$@
@@ -110,6 +110,8 @@ $(B)/tools/%: tests/tools/%.c $(LIB) $(STAMP)
 -include $(OBJ:.o=.d) $(B)/core/main.d $(UNIT:=.d) $(TOOLS:=.d)
 
 # ---------------------------------------------------------------- targets
+require: # what can't be built without; said once, before the compiler says it a hundred times
+	@[ -z "$(strip $(REQUIRED_MISSING))" ] || { echo "missing:$(REQUIRED_MISSING) -- make deps installs it, make config says more" >&2; exit 1; }
 deps: ## install what is missing (Debian or Ubuntu; prints the command first)
 	@third_party/install
 ready:
@@ -147,4 +149,4 @@ clean: ## remove everything built
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all deps ready demo test test-build test-run test-all tools lint format install config clean help
+.PHONY: all require deps ready demo test test-build test-run test-all tools lint format install config clean help
