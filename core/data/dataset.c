@@ -47,8 +47,12 @@ static ct_status read_columns(const char *where, const ct_json *list, ct_arena *
         const char    *turn = ct_json_text(ct_json_get(about, "transpose"), "");
         size_t         t = 0;
         while (t < CT_COUNT(turns) && strcmp(turns[t], turn)) t++;
-        if (!*name || size < 0 || size > 65535 || group < 0 || t == CT_COUNT(turns))
-            return ct_fail(CT_EFAIL, "%s: column %zu: name, size 0..65535, group and transpose expected", where, i);
+        bool plain = size == 0; /* a plain number: it has no value for unknown, and is no token */
+        if (!*name || size < 0 || size > 65535 || group < 0 || t == CT_COUNT(turns) || (plain && (i == 0 || group > 0)))
+            return ct_fail(CT_EFAIL,
+                           "%s: column %zu: name, size 0..65535, group and transpose expected; size 0 neither for the "
+                           "first column nor in a group",
+                           where, i);
         out->columns[i] =
             (ct_column){ct_arena_copy(arena, name, strlen(name)), (uint16_t)size, (uint8_t)group, (uint8_t)t};
         if (!out->columns[i].name) return CT_ENOMEM;
