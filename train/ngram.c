@@ -141,12 +141,17 @@ ct_status ct_ngram_train(const ct_dataset *d, int stage, ct_split split, int ord
         m->order = order;
         m->vocabulary = s->vocabulary_size;
     }
-    for (int64_t i = 0; i < d->song_count && fine; i++)
+    ct_progress progress;
+    ct_progress_begin(&progress, "counting, to compare with", d->song_count);
+    for (int64_t i = 0; i < d->song_count && fine; i++) {
         for (int shift = s->native ? -5 : 0; shift <= (s->native ? 6 : 0) && fine && d->songs[i].split == split;
              shift++) {
             song_tokens(d, stage, &d->songs[i], shift, tokens);
             fine = count_song(m, tokens, d->songs[i].rows[stage]) && !ct_stop_asked();
         }
+        ct_progress_at(&progress, i + 1, "");
+    }
+    ct_progress_end(&progress);
     free(tokens);
     fine = fine && m->grams.used && finish(m);
     if (!fine) {
