@@ -38,7 +38,7 @@ static const ct_step test_step = {.seed = 77,
                                   .learning_rate = 0.01,
                                   .clip = 0.5,
                                   .loss_scale = 0.125,
-                                  .first_row = 0,
+                                  .first_row = 40,
                                   .train = true};
 
 typedef struct op_arrays {

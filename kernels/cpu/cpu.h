@@ -48,6 +48,10 @@ CT_INLINE vec vec_load(const float *from) {
 CT_INLINE void vec_store(float *to, vec v) {
     memcpy(to, &v, sizeof v);
 }
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion" /* in the gather, a macro at -O0 */
+
 /* from[index[0]], from[index[1]], ... */
 CT_INLINE vec vec_gather(const float *from, const int32_t *index) {
 #if defined(__AVX512F__)
@@ -58,6 +62,8 @@ CT_INLINE vec vec_gather(const float *from, const int32_t *index) {
     return (vec){from[index[0]], from[index[1]], from[index[2]], from[index[3]]};
 #endif
 }
+#pragma GCC diagnostic pop
+
 CT_INLINE vec vec_all(float x) {
     return x - (vec){0};
 }
@@ -71,8 +77,9 @@ CT_INLINE vec vec_max(vec a, vec b) {
     return CT_LARGER(vec, ivec, a, b);
 }
 /* Sum and largest of a vector's lanes, in registers: halves onto halves, always in the same order. */
-typedef float   vec4 __attribute__((vector_size(16)));
-typedef float   vec8 __attribute__((vector_size(32)));
+typedef float vec4 __attribute__((vector_size(16)));
+typedef float vec8 __attribute__((vector_size(32)));
+
 CT_INLINE float vec_sum(vec v) {
 #if defined(__AVX512F__)
     vec8 half[2];
@@ -161,7 +168,8 @@ CT_INLINE float one_exp(float x) {
  */
 enum { CT_DROPOUT = 64, WIDE = LANES / 2 };
 typedef uint64_t wide __attribute__((vector_size(LANES * 4)));
-CT_INLINE wide   wide_product(wide a, wide b) { /* of the lower halves */
+
+CT_INLINE wide wide_product(wide a, wide b) { /* of the lower halves */
 #if defined(__AVX512F__)
     return (wide)_mm512_mul_epu32((__m512i)a, (__m512i)b);
 #elif defined(__AVX2__)
