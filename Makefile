@@ -21,7 +21,7 @@ say  = $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n' $(1) $(2))
 
 # ---------------------------------------------------------------- what this machine has (probed by compiling and linking)
 # build/config.mk says, for each feature, 1 or nothing, its flags, and why not. Made anew when the prober or CC changes.
-CONFIG := build/config-$(notdir $(firstword $(CC))).mk
+CONFIG := build/config-$(notdir $(firstword $(CC)))$(if $(CUDA),-cuda$(CUDA)).mk
 NEEDS_CONFIG := $(filter-out help clean format config-help deps,$(or $(MAKECMDGOALS),all))
 ifneq ($(NEEDS_CONFIG),)
 $(CONFIG): third_party/probe Makefile
