@@ -55,17 +55,21 @@ static void decode(const ct_attention_decode *p, int64_t b, int64_t h) {
     for (int64_t d = 0; d < p->head; d++) y[d] = out[d] / total;
 }
 
+/* of all caches */
+static inline int64_t rows_seen(const ct_attention_decode *p) {
+    int64_t rows = 0;
+    for (int64_t b = 0; b < p->batch; b++)
+        if (p->length[b] >= 0) rows += p->length[b] - p->first[b] + 1;
+    return rows;
+}
+
 CT_CPU(attention_decode) {
     const ct_attention_decode *p = &params->attention_decode;
     CT_ASSERT(p->head % 2 == 0);
     if (p->head > MOST_HEAD) return ct_fail(CT_EFAIL, "head size %d, at most %d", (int)p->head, MOST_HEAD);
-    int64_t rows = 0; /* of all caches that are seen */
-    for (int64_t b = 0; b < p->batch; b++) {
-        if (p->length[b] < 0) continue;
-        CT_ASSERT(p->length[b] < p->capacity && p->first[b] >= 0 && p->first[b] <= p->length[b]);
-        rows += p->length[b] - p->first[b] + 1;
-    }
-#pragma omp parallel for collapse(2) schedule(dynamic) if (rows * p->heads * p->head > 4 * CT_SMALL)
+    for (int64_t b = 0; b < p->batch; b++)
+        if (p->length[b] >= 0) CT_ASSERT(p->length[b] < p->capacity && p->first[b] >= 0 && p->first[b] <= p->length[b]);
+#pragma omp parallel for collapse(2) schedule(dynamic) if (rows_seen(p) * p->heads * p->head > 4 * CT_SMALL)
     for (int64_t b = 0; b < p->batch; b++)
         for (int64_t h = 0; h < p->heads; h++)
             if (p->length[b] >= 0) decode(p, b, h);

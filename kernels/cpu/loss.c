@@ -26,8 +26,7 @@ CT_CPU(cross_entropy) {
     const float            *logits = p->logits;
     float                  *loss = p->loss, *dlogits = p->dlogits;
     float                   loss_scale = dlogits ? (float)p->step->loss_scale : 0;
-    int64_t                 size = p->rows * p->vocabulary;
-#pragma omp parallel for schedule(static) if (size > CT_SMALL)
+#pragma omp parallel for schedule(static) if (p->rows * p->vocabulary > CT_SMALL)
     for (int64_t n = 0; n < p->rows; n++) {
         const float *row = logits + n * p->vocabulary;
         float       *to = dlogits ? dlogits + n * p->vocabulary : NULL;
