@@ -56,7 +56,7 @@ static void decode(const ct_attention_decode *p, int64_t b, int64_t h) {
 }
 
 /* of all caches */
-static inline int64_t rows_seen(const ct_attention_decode *p) {
+CT_INLINE int64_t rows_seen(const ct_attention_decode *p) {
     int64_t rows = 0;
     for (int64_t b = 0; b < p->batch; b++)
         if (p->length[b] >= 0) rows += p->length[b] - p->first[b] + 1;
