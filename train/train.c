@@ -86,13 +86,19 @@ static ct_status open_all(ct_trainer *t) {
 
 static ct_status open_run(ct_trainer *t, const char *const *words, size_t word_count) {
     const ct_train_config *c = t->config;
-    char                   checkpoint[4096];
-    if (c->resume == RESUME_AUTO && ct_checkpoint_find(c->out, "last", checkpoint, sizeof checkpoint)) {
-        CT_TRY(ct_checkpoint_load(checkpoint, &t->network, &t->at));
-        ct_log("resuming from %s", checkpoint);
+    char                   path[4096];
+    if (c->resume == RESUME_AUTO && ct_checkpoint_find(c->out, "last", path, sizeof path)) {
+        CT_TRY(ct_checkpoint_load(path, &t->network, &t->at));
+        ct_log("resuming from %s", path);
         return ct_run_resume(c->out, t->at.step, &t->run);
     }
+    t->at.best = INFINITY;
     CT_TRY(init_weights(t));
+    snprintf(path, sizeof path, "%s/config.resolved.yaml", c->out);
+    if (c->resume == RESUME_AUTO && ct_file_exists(path)) {
+        ct_log("%s has no checkpoint yet: from the beginning", c->out);
+        return ct_run_resume(c->out, 0, &t->run);
+    }
     ct_arena arena = {0};
     ct_json *facts = ct_provenance(), *line = ct_json_new_array();
     char    *yaml = ct_config_print(&ct_train_schema, c, &arena);
@@ -104,7 +110,6 @@ static ct_status open_run(ct_trainer *t, const char *const *words, size_t word_c
     ct_json_set(facts, "gemm", ct_json_new_text(ct_cpu_gemm()));
     ct_json_set(facts, "threads", ct_json_new_integer(ct_cpu_threads()));
     ct_json_set(facts, "parameters", ct_json_new_integer(t->model.parameter_count));
-    t->at.best = INFINITY;
     ct_status status = yaml ? ct_run_create(c->out, yaml, facts, &t->run) : CT_ENOMEM;
     ct_json_free(facts);
     ct_arena_free(&arena);
