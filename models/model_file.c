@@ -12,26 +12,12 @@ typedef struct ct_model_document { /* a config of nothing but the model, to prin
 static const ct_key    document_keys[] = {CT_MODEL_KEYS(ct_model_document, model)};
 static const ct_schema document = {"model", document_keys, CT_COUNT(document_keys)};
 
-static const char *const turns[] = {"", "pitch_class", "key", "token"};
-
 static char *describe(const ct_model *m, ct_arena *arena) {
-    ct_json *root = ct_json_new_object(), *columns = ct_json_new_array(), *words = ct_json_new_array();
-    char    *yaml = ct_config_print(&document, &(ct_model_document){m->config}, arena);
+    char *yaml = ct_config_print(&document, &(ct_model_document){m->config}, arena);
     if (!yaml) return NULL;
-    for (int i = 0; i < m->column_count; i++) {
-        ct_json *c = ct_json_new_object();
-        ct_json_set(c, "name", ct_json_new_text(m->columns[i].name));
-        ct_json_set(c, "size", ct_json_new_integer(m->columns[i].size));
-        ct_json_set(c, "group", ct_json_new_integer(m->columns[i].group));
-        ct_json_set(c, "transpose", ct_json_new_text(turns[m->columns[i].turn]));
-        ct_json_add(columns, c);
-    }
-    for (int i = 0; i < m->vocabulary_size; i++) ct_json_add(words, ct_json_new_text(m->vocabulary[i]));
+    ct_json *root = ct_stage_json(m->columns, m->column_count, m->vocabulary, m->vocabulary_size);
     ct_json_set(root, "format", ct_json_new_integer(CT_FORMAT_VERSION));
-    ct_json_set(root, "native", ct_json_new_bool(m->native));
     ct_json_set(root, "config", ct_json_new_text(yaml));
-    ct_json_set(root, "columns", columns);
-    ct_json_set(root, "vocabulary", words);
     char *text = ct_json_print(root, 0, arena);
     ct_json_free(root);
     return text;
@@ -59,34 +45,6 @@ ct_status ct_model_save(const ct_model *model, const char *path, const ct_pair *
     }
     ct_arena_free(&arena);
     return status;
-}
-
-static ct_status read_data(const ct_json *about, const char *path, ct_arena *arena, ct_stage_data *data) {
-    const ct_json *columns = ct_json_get(about, "columns"), *words = ct_json_get(about, "vocabulary");
-    size_t         count = ct_json_count(columns), size = ct_json_count(words);
-    if (!ct_json_is_array(columns) || !ct_json_is_array(words) || !count || count > CT_COLUMNS_MAX || !size ||
-        size > 65535)
-        return ct_fail(CT_EFAIL, "%s: no columns and vocabulary in its metadata", path);
-    data->columns = CT_NEW(arena, ct_column, count);
-    data->vocabulary = CT_NEW(arena, const char *, size);
-    if (!data->columns || !data->vocabulary) return CT_ENOMEM;
-    data->column_count = (int)count;
-    data->vocabulary_size = (int)size;
-    data->native = ct_json_get(about, "native") && ct_json_print(ct_json_get(about, "native"), 0, arena)[0] == 't';
-    for (size_t i = 0; i < count; i++) {
-        const ct_json *c = ct_json_at(columns, i);
-        const char    *turn = ct_json_text(ct_json_get(c, "transpose"), "");
-        uint8_t        t = 0;
-        while (t < CT_COUNT(turns) - 1 && strcmp(turns[t], turn)) t++;
-        int64_t values = ct_json_integer(ct_json_get(c, "size"), -1),
-                group = ct_json_integer(ct_json_get(c, "group"), -1);
-        if (values < 0 || values > 65535 || group < 0 || group >= CT_GROUP_COUNT)
-            return ct_fail(CT_EFAIL, "%s: bad column %zu in its metadata", path, i);
-        data->columns[i] = (ct_column){ct_json_text(ct_json_get(c, "name"), ""), (uint16_t)values, (uint8_t)group, t};
-    }
-    if (data->columns[0].size != size) return ct_fail(CT_EFAIL, "%s: vocabulary and token column differ in size", path);
-    for (size_t i = 0; i < size; i++) data->vocabulary[i] = ct_json_text(ct_json_at(words, i), "");
-    return CT_OK;
 }
 
 static ct_status fill(const ct_safetensors *file, const char *path, ct_model *m) {
@@ -139,7 +97,7 @@ ct_status ct_model_load(const char *path, ct_dtype dtype, ct_model *out) {
         status = ct_fail(CT_EFAIL, "%s: model of format %lld, this program reads %d", path,
                          (long long)ct_json_integer(ct_json_get(about, "format"), -1), CT_FORMAT_VERSION);
     if (status == CT_OK) status = read_config(ct_json_text(ct_json_get(about, "config"), ""), path, &arena, &config);
-    if (status == CT_OK) status = read_data(about, path, &arena, &data);
+    if (status == CT_OK) status = ct_stage_parse(path, config.stage, about, &arena, &data);
     if (status == CT_OK) status = ct_model_create(&config, &data, 0, dtype, out);
     if (status == CT_OK) status = fill(&file, path, out);
     if (status != CT_OK) ct_model_free(out);

@@ -144,25 +144,16 @@ static ct_status write_songs(ct_job *j) {
     return ct_writer_commit(&w);
 }
 
-static ct_json *describe_stage(int stage, int64_t rows) {
-    static const char *const turns[] = {"", "pitch_class", "key", "token"};
-    int                      count;
-    const ct_column         *columns = ct_columns((ct_stage)stage, &count);
-    ct_json                 *s = ct_json_new_object(), *list = ct_json_new_array(), *words = ct_json_new_array();
-    char                     name[64];
-    for (int i = 0; i < count; i++) {
-        ct_json *c = ct_json_new_object();
-        ct_json_set(c, "name", ct_json_new_text(columns[i].name));
-        ct_json_set(c, "size", ct_json_new_integer(columns[i].size));
-        ct_json_set(c, "group", ct_json_new_text(ct_group_name(columns[i].group)));
-        ct_json_set(c, "transpose", ct_json_new_text(turns[columns[i].turn]));
-        ct_json_add(list, c);
-    }
-    for (int i = 0; i < ct_vocabulary_size((ct_stage)stage); i++)
-        ct_json_add(words, ct_json_new_text(ct_token_name((ct_stage)stage, i, name, sizeof name)));
+static ct_json *describe_stage(int stage, int64_t rows, ct_arena *arena) {
+    int              columns, size = ct_vocabulary_size((ct_stage)stage);
+    const ct_column *list = ct_columns((ct_stage)stage, &columns);
+    const char     **words = CT_NEW(arena, const char *, (size_t)size);
+    char             name[64];
+    for (int i = 0; words && i < size; i++)
+        words[i] = ct_arena_printf(arena, "%s", ct_token_name((ct_stage)stage, i, name, sizeof name));
+    if (!words || !words[size - 1]) return NULL;
+    ct_json *s = ct_stage_json(list, columns, words, size);
     ct_json_set(s, "rows", ct_json_new_integer(rows));
-    ct_json_set(s, "columns", list);
-    ct_json_set(s, "vocabulary", words);
     return s;
 }
 
@@ -175,7 +166,8 @@ static ct_status write_description(ct_job *j) {
     ct_json_set(settings, "track_names", ct_json_new_bool(j->config->track_names));
     ct_json_set(settings, "least_notes", ct_json_new_integer(j->config->least_notes));
     ct_json_set(settings, "least_bars", ct_json_new_integer(j->config->least_bars));
-    for (int s = 0; s < CT_STAGES; s++) ct_json_set(stages, ct_stage_names[s], describe_stage(s, j->total[s]));
+    for (int s = 0; s < CT_STAGES; s++)
+        ct_json_set(stages, ct_stage_names[s], describe_stage(s, j->total[s], &j->arena));
     ct_json_set(root, "format", ct_json_new_integer(CT_FORMAT_VERSION));
     ct_json_set(root, "files", ct_json_new_integer((int64_t)j->count));
     ct_json_set(root, "songs", ct_json_new_integer(j->used));
@@ -248,7 +240,7 @@ static void print_reasons(const ct_job *j) {
         if (j->entries[i].outcome != CT_LEFT_OUT) continue;
         const char *text = j->entries[i].reason, *colon = strchr(text, ':');
         if (!strncmp(text, "offset ", 7) && colon) text = colon + 2; /* where in the file does not matter here */
-        size_t      length = strcspn(text, "0123456789:("), k = 0;
+        size_t length = strcspn(text, "0123456789:("), k = 0;
         while (k < n && (reasons[k].length != length || strncmp(reasons[k].text, text, length))) k++;
         if (k == CT_COUNT(reasons))
             more++;

@@ -25,54 +25,6 @@ ct_chord_columns ct_chord_columns_of(const ct_column *columns, int count) {
     return c;
 }
 
-static int group_number(const char *name) {
-    for (int g = 0; g < CT_GROUP_COUNT; g++)
-        if (!strcmp(ct_group_name(g), name)) return g;
-    return -1;
-}
-
-static ct_status read_columns(const char *where, const ct_json *list, ct_arena *arena, ct_stage_data *out) {
-    static const char *const turns[] = {"", "pitch_class", "key", "token"};
-    size_t                   count = ct_json_count(list);
-    if (!ct_json_is_array(list) || count < 1 || count > CT_COLUMNS_MAX)
-        return ct_fail(CT_EFAIL, "%s: columns: expected a list of 1 to %d", where, CT_COLUMNS_MAX);
-    out->column_count = (int)count;
-    out->columns = CT_NEW(arena, ct_column, count);
-    if (!out->columns) return CT_ENOMEM;
-    for (size_t i = 0; i < count; i++) {
-        const ct_json *about = ct_json_at(list, i);
-        const char    *name = ct_json_text(ct_json_get(about, "name"), "");
-        int64_t        size = ct_json_integer(ct_json_get(about, "size"), -1);
-        int            group = group_number(ct_json_text(ct_json_get(about, "group"), ""));
-        const char    *turn = ct_json_text(ct_json_get(about, "transpose"), "");
-        size_t         t = 0;
-        while (t < CT_COUNT(turns) && strcmp(turns[t], turn)) t++;
-        bool plain = size == 0; /* a plain number: it has no value for unknown, and is no token */
-        if (!*name || size < 0 || size > 65535 || group < 0 || t == CT_COUNT(turns) || (plain && (i == 0 || group > 0)))
-            return ct_fail(CT_EFAIL,
-                           "%s: column %zu: name, size 0..65535, group and transpose expected; size 0 neither for the "
-                           "first column nor in a group",
-                           where, i);
-        out->columns[i] =
-            (ct_column){ct_arena_copy(arena, name, strlen(name)), (uint16_t)size, (uint8_t)group, (uint8_t)t};
-        if (!out->columns[i].name) return CT_ENOMEM;
-    }
-    return CT_OK;
-}
-
-/* Are vocabulary and columns those of this program? Then grammar and transposition apply. */
-static bool is_native(int stage, const ct_stage_data *s) {
-    int              count;
-    const ct_column *own = ct_columns((ct_stage)stage, &count);
-    if (count != s->column_count || s->vocabulary_size != ct_vocabulary_size((ct_stage)stage)) return false;
-    for (int i = 0; i < count; i++)
-        if (strcmp(own[i].name, s->columns[i].name) || own[i].size != s->columns[i].size) return false;
-    char name[64];
-    for (int i = 0; i < s->vocabulary_size; i++)
-        if (strcmp(s->vocabulary[i], ct_token_name((ct_stage)stage, i, name, sizeof name))) return false;
-    return true;
-}
-
 static ct_status check_values(const char *path, const ct_stage_data *s) {
     const uint16_t *row = s->npy.data;
     for (int64_t r = 0; r < s->npy.rows; r++, row += s->column_count)
@@ -85,22 +37,9 @@ static ct_status check_values(const char *path, const ct_stage_data *s) {
 
 static ct_status open_stage(ct_dataset *d, int stage, const ct_json *about, const char *where) {
     ct_stage_data *s = &d->stage[stage];
-    const ct_json *words = ct_json_get(about, "vocabulary");
-    char           path[4096];
-    CT_TRY(read_columns(where, ct_json_get(about, "columns"), &d->arena, s));
-    size_t count = ct_json_count(words);
-    if (!ct_json_is_array(words) || count != s->columns[0].size)
-        return ct_fail(CT_EFAIL, "%s: %s: the vocabulary has %zu words, column %s has %u values", where,
-                       ct_stage_names[stage], count, s->columns[0].name, s->columns[0].size);
-    s->vocabulary_size = (int)count;
-    s->vocabulary = CT_NEW(&d->arena, const char *, count);
-    if (!s->vocabulary) return CT_ENOMEM;
-    for (size_t i = 0; i < count; i++) {
-        const char *word = ct_json_text(ct_json_at(words, i), "");
-        s->vocabulary[i] = ct_arena_copy(&d->arena, word, strlen(word));
-        if (!s->vocabulary[i]) return CT_ENOMEM;
-    }
-    s->native = is_native(stage, s);
+    char           path[4096], name[4200];
+    snprintf(name, sizeof name, "%s: %s", where, ct_stage_names[stage]);
+    CT_TRY(ct_stage_parse(name, stage, about, &d->arena, s));
     snprintf(path, sizeof path, "%s/%s.npy", d->path, ct_stage_names[stage]);
     CT_TRY(ct_npy_open(path, &s->npy));
     s->present = true;

@@ -12,6 +12,7 @@
 #ifndef CT_DATA_DATASET_H
 #define CT_DATA_DATASET_H
 
+#include "core/json.h"
 #include "core/music/vocabulary.h"
 #include "core/npy.h"
 
@@ -44,6 +45,12 @@ typedef struct ct_dataset {
     int64_t       song_count;
     ct_stage_data stage[CT_STAGES];
 } ct_dataset;
+
+/* What the rows of a stage mean, as dataset.json and model files hold it: {"columns": [...], "vocabulary": [...]}.
+ * Parsing fills columns, vocabulary and native, in the arena; `where` is for messages. */
+ct_json *ct_stage_json(const ct_column *columns, int column_count, const char *const *vocabulary, int vocabulary_size);
+CT_NODISCARD ct_status ct_stage_parse(const char *where, int stage, const ct_json *about, ct_arena *arena,
+                                      ct_stage_data *out);
 
 CT_NODISCARD ct_status ct_dataset_open(const char *path, ct_dataset *out);
 void                   ct_dataset_close(ct_dataset *dataset);
