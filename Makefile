@@ -112,8 +112,8 @@ $(B)/tools/%: tests/tools/%.c $(LIB) $(STAMP)
 # ---------------------------------------------------------------- targets
 require: # what can't be built without; said once, before the compiler says it a hundred times
 	@[ -z "$(strip $(REQUIRED_MISSING))" ] || { echo "missing:$(REQUIRED_MISSING) -- make deps installs it, make config says more" >&2; exit 1; }
-deps: ## install what is missing (Debian or Ubuntu; prints the command first)
-	@third_party/install
+deps: ## install what is missing (Debian or Ubuntu; prints the command first); OPTIONAL=1: MPI, FluidSynth too
+	@third_party/install $(if $(OPTIONAL),--optional)
 ready:
 	@third_party/install --if-missing
 	@$(MAKE) --no-print-directory $(if $(filter-out 0,$(MISSING_N)),-B) $(CONFIG) >/dev/null
