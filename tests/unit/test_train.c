@@ -337,6 +337,12 @@ static void stopped_runs_go_on_as_if_undisturbed(void **state) {
     }
     assert_int_equal(train_in_child(&parts, 0), CT_OK);
     assert_same_runs("whole", "parts");
+    ct_train_config often = tiny("often", "train.valid_every=1", NULL), /* and where each step is validated */
+        steps = tiny("steps", "train.valid_every=1", "train.resume=auto");
+    assert_int_equal(train_in_child(&often, 0), CT_OK);
+    for (int i = 0; i < 3; i++) assert_int_equal(train_in_child(&steps, signals[i]), 75);
+    assert_int_equal(train_in_child(&steps, 0), CT_OK);
+    assert_same_runs("often", "steps");
     assert_int_equal(train_in_child(&whole, 0), CT_EFAIL); /* resume=never: refused, nothing changed */
     assert_same_runs("whole", "parts");
     assert_int_equal(train_in_child(&parts, 0), CT_OK); /* finished already: nothing to do */

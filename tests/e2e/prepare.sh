@@ -1,0 +1,70 @@
+# prepare.sh -- the same bytes whatever the number of workers, every file accounted for, Ctrl-C, splits by song.
+. "$(dirname "$0")/library.sh"
+T=$TMP
+make_midi
+M=$T/midi
+cp "$M/amazing_grace.mid" "$M/zz-twin.mid"; mkdir -p "$M/below/deeper"; mv "$M/ach_du_lieber_augustin.mid" "$M/below/deeper/Augustin.MID"
+head -c 300 "$M/amazing_grace.mid" > "$M/cut.mid"; echo 'no music' > "$M/junk.midi"; : > "$M/empty.kar"; echo 'not asked for' > "$M/readme.txt"
+files=$(find "$M" -iname '*.mid' -o -iname '*.midi' -o -iname '*.kar' | wc -l)
+prepare() { "$CANTUS" prepare configs/demo-prepare.yaml input="$M" split.valid=0.2 split.test=0.1 "$@"; }
+
+for w in 1 2 3; do check "with $w workers" prepare output="$T/w$w" workers=$w; done
+check 'two workers, the same bytes' diff -r "$T/w1" "$T/w2"
+check 'three workers, the same bytes' diff -r "$T/w1" "$T/w3"
+check 'twice' prepare output="$T/again" workers=2
+check 'the same bytes again' diff -r "$T/w1" "$T/again"
+check 'nothing else beside it' bash -c '! ls -d "$0"/*.tmp 2> /dev/null' "$T"
+
+# ---- every file is named once, in order of its name, with what became of it
+D=$T/w1
+named_once() { tail -n +2 "$D/outcomes.tsv" | cut -f1 > "$T/named"; [ "$(wc -l < "$T/named")" = "$files" ] && LC_ALL=C sort -cu "$T/named" && while read -r f; do [ -f "$M/$f" ] || return 1; done < "$T/named"; }
+outcome() { [ "$(awk -F'\t' -v f="$1" '$1 == f { print $2 }' "$D/outcomes.tsv")" = "$2" ]; }
+reason() { awk -F'\t' -v f="$1" '$1 == f { print $3 }' "$D/outcomes.tsv" | grep -qF "$2"; }
+check 'every file has its outcome' named_once
+check 'a file with the same bytes is left out' outcome zz-twin.mid 'left out'
+check 'and says of which' reason zz-twin.mid 'the same bytes as another file (amazing_grace.mid)'
+check 'no MIDI file is left out' outcome junk.midi 'left out'
+check 'nor an empty one' outcome empty.kar 'left out'
+check 'every one left out has a reason' bash -c '! awk -F"\t" "\$2 != \"used\" && \$3 == \"\"" "$0" | grep .' "$D/outcomes.tsv"
+check 'files below and in capitals are read' bash -c 'grep -q "^below/deeper/Augustin.MID	used" "$0"' "$D/outcomes.tsv"
+
+# ---- the table of songs
+check 'songs are the files used' diff <(awk -F'\t' '$2 ~ /^used/ { print $1 }' "$D/outcomes.tsv") <(tail -n +2 "$D/songs.tsv" | cut -f1)
+check 'each song is there once' bash -c '[ -z "$(tail -n +2 "$0" | cut -f2 | sort | uniq -d)" ]' "$D/songs.tsv"
+check 'rows follow each other' awk -F'\t' 'NR > 1 { if ($4 != b || $6 != m || $5 < 10 || $7 < 10) exit 1; b += $5; m += $7 }' "$D/songs.tsv"
+shares() { awk -F'\t' 'NR > 1 { n[$3]++; all++ } END { exit !(n["valid"] == int(all * 0.2 + 0.5) && n["test"] == int(all * 0.1 + 0.5) && n["train"] == all - n["valid"] - n["test"]) }' "$D/songs.tsv"; }
+check 'splits have their shares' shares
+mkdir "$T/renamed"; i=100
+for f in $(tail -n +2 "$D/songs.tsv" | cut -f1 | sort -r); do i=$((i + 1)); cp "$M/$f" "$T/renamed/$i.mid"; done
+check 'prepared under other names' "$CANTUS" prepare configs/demo-prepare.yaml input="$T/renamed" output="$T/r" split.valid=0.2 split.test=0.1
+check 'a song falls alike whatever its name' diff <(tail -n +2 "$D/songs.tsv" | cut -f2,3 | sort) <(tail -n +2 "$T/r/songs.tsv" | cut -f2,3 | sort)
+check 'another seed' prepare output="$T/seed" seed=7
+check 'splits otherwise' bash -c '! cmp -s <(cut -f3 "$0/w1/songs.tsv") <(cut -f3 "$0/seed/songs.tsv")' "$T"
+check 'the dataset can be inspected' "$CANTUS" inspect "$D"
+
+# ---- Ctrl-C leaves nothing: no folder, no process
+mkdir "$T/many"
+for i in $(seq 40); do for f in "$M"/*.mid; do ln "$f" "$T/many/$i-$(basename "$f")"; done; done
+"$CANTUS" prepare configs/demo-prepare.yaml input="$T/many" output="$T/stopped" workers=2 > /dev/null 2> "$T/stop.log" &
+job=$!
+for _ in $(seq 200); do ls -d "$T"/stopped*.tmp > /dev/null 2>&1 && break; sleep 0.02; done
+children=$(cat /proc/$job/task/$job/children 2> /dev/null)
+kill -INT $job; wait $job; code=$?
+check 'Ctrl-C exits 130' test $code = 130
+check 'and says so' grep -q 'stopped on request' "$T/stop.log"
+check 'nothing is left' bash -c '! ls -d "$0"/stopped* 2> /dev/null' "$T"
+check 'there were workers' test -n "$children"
+check 'they are gone' bash -c 'for p in $0; do [ ! -d "/proc/$p" ] || exit 1; done' "$children"
+
+# ---- real songs, where they are at hand
+songs=../shared/data/pop909
+if [ -d $songs ]; then
+    mkdir "$T/pop"
+    for f in $(ls $songs/*/*.mid | head -40); do cp "$f" "$T/pop/"; done
+    check '40 songs of POP909' "$CANTUS" prepare configs/prepare.yaml input="$T/pop" output="$T/p2" workers=2
+    check 'with three workers' "$CANTUS" prepare configs/prepare.yaml input="$T/pop" output="$T/p3" workers=3
+    check 'the same bytes' diff -r "$T/p2" "$T/p3"
+    check 'all of them used' test "$(tail -n +2 "$T/p2/songs.tsv" | wc -l)" = 40
+    check 'as many rows as such songs have' awk -F'\t' 'NR > 1 { b += $5; m += $7 } END { exit !(b / 40 > 400 && b / 40 < 1700 && m / 40 > 600 && m / 40 < 2600) }' "$T/p2/songs.tsv"
+else skip 'no ../shared/data/pop909: real songs'; fi
+finish

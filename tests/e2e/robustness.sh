@@ -1,0 +1,21 @@
+# robustness.sh -- odd, broken and hostile MIDI files: prepare names each of them, inspect says something of each; never a
+# signal, never a hang. With the sanitizer build where there is one.
+. "$(dirname "$0")/library.sh"
+T=$TMP
+odd=../shared/data/midi-robustness
+if [ ! -d $odd ]; then skip "no $odd"; finish; exit; fi
+program=$CANTUS
+if [ -x build/asan/cantus ]; then program=build/asan/cantus; fi
+echo "with $program"
+files=$(find $odd -iregex '.*\.\(mid\|midi\|kar\|rmi\|smf\)' | wc -l)
+
+check 'prepare takes them all' timeout 300 "$program" prepare configs/demo-prepare.yaml input=$odd output="$T/odd" workers=2
+check 'and names them all' test "$(tail -n +2 "$T/odd/outcomes.tsv" | cut -f1 | sort -u | wc -l)" = "$files"
+check 'none crashed a worker' bash -c '! cut -f3 "$0" | grep -iE "signal|crash"' "$T/odd/outcomes.tsv"
+check 'what was used can be inspected' "$program" inspect "$T/odd"
+inspected() { # exit 0, or 1 with a message that names the file
+    timeout 60 "$program" inspect "$1" > "$T/said" 2> "$T/err"; local code=$?
+    [ $code -eq 0 ] || { [ $code -eq 1 ] && grep -qF "$1" "$T/err" && ! grep -qE 'Sanitizer|runtime error' "$T/err"; } || { echo "$1: exit $code"; tail -3 "$T/err"; return 1; }
+}
+while read -r f; do check "inspect $(basename "$f")" inspected "$f"; done < <(find $odd -iregex '.*\.\(mid\|midi\|kar\|rmi\|smf\)' | sort)
+finish
