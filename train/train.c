@@ -267,8 +267,8 @@ static ct_status loop(ct_trainer *t, bool *enough) {
     const ct_train_config *c = t->config;
     while (t->at.step < c->steps && !*enough) {
         CT_TRY(step(t));
-        bool stop = ct_stop_asked() != 0, late = c->minutes > 0 && ct_seconds() - t->begun > c->minutes * 60;
-        bool last = t->at.step == c->steps || late, validate = !stop && (last || t->at.step % c->valid_every == 0);
+        bool          late = c->minutes > 0 && ct_seconds() - t->begun > c->minutes * 60;
+        bool          last = t->at.step == c->steps || late, validate = last || t->at.step % c->valid_every == 0;
         ct_validation v;
         if (validate) {
             double before = ct_seconds();
@@ -289,10 +289,13 @@ static ct_status loop(ct_trainer *t, bool *enough) {
                 *enough = true;
             }
         }
+        bool stop = ct_stop_asked() != 0;
         if (stop || last || *enough || t->at.step % c->save_every == 0)
             CT_TRY(ct_checkpoint_save(c->out, &t->network, &t->at));
-        if (stop) ct_log("saved at step %lld; train.resume=auto goes on from here", (long long)t->at.step);
-        CT_TRY(ct_stop_check());
+        if (stop) {
+            ct_log("saved at step %lld; train.resume=auto goes on from here", (long long)t->at.step);
+            return ct_stop_check();
+        }
         if (late && t->at.step < c->steps) {
             ct_log("train.minutes is over at step %lld", (long long)t->at.step);
             *enough = true;

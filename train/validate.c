@@ -76,7 +76,6 @@ static ct_status read_all(ct_network *n, const ct_dataset *d, int stage, const i
         for (int64_t line = 0; line < b->batch; line++) lay(n, d, stage, songs, count, &next, &readers[line], line, b);
         for (int64_t i = 0; i < b->batch * b->tokens; i++) targets += b->song[i] >= 0;
         if (!targets) break;
-        CT_TRY(ct_stop_check());
         CT_TRY(ct_network_fill(n, b));
         CT_TRY(ct_network_forward(n));
         CT_TRY(ct_network_remember(n));

@@ -6,7 +6,8 @@
  * when the model writes. No dropout, no transposition, all columns known.
  *
  * Owner: the caller. The network's memory is put back afterwards.
- * Fails: CT_ENOMEM; CT_ESTOP when a stop was asked for.
+ * Fails: CT_ENOMEM. A wish to stop is not heard: the validation of a step belongs to the step, so that a run that goes
+ * on from there is the undisturbed one (train.valid_songs bounds how long it takes).
  */
 #ifndef CT_TRAIN_VALIDATE_H
 #define CT_TRAIN_VALIDATE_H
