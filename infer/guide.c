@@ -85,13 +85,10 @@ static void guide_chords(const ct_guide *g, const ct_backbone_state *s, uint8_t 
     }
     if (!any(allowed, CT_B_ROOT_NONE, 13) && !any(allowed, CT_B_RHYTHM, CT_RHYTHM_COUNT)) return;
     bool    must = !any(allowed, CT_B_RHYTHM, CT_RHYTHM_COUNT);
-    int32_t next = ct_piece_change_at(p, beat + CT_STEPS_PER_BEAT - 1); /* the last change up to the end of the beat */
-    bool    inside = next >= 0 && p->changes[next].step > beat;
-    if (!s->pos && inside && ct_chord_same(s->chord, p->changes[next].chord)) inside = false; /* written already */
-    if (must || (!ct_chord_same(s->chord, wanted) && (s->pos || inside || next < 0 || p->changes[next].step <= beat))) {
-        if (force(allowed, CT_B_COUNT, root_token(wanted))) return;
-    }
-    if (!s->pos && inside && force(allowed, CT_B_COUNT, CT_B_POS + p->changes[next].step - beat - 1)) return;
+    int32_t last = ct_piece_change_at(p, beat + CT_STEPS_PER_BEAT - 1); /* up to the end of the beat */
+    bool    inside = last >= 0 && p->changes[last].step > beat;
+    if ((must || !ct_chord_same(s->chord, wanted)) && force(allowed, CT_B_COUNT, root_token(wanted))) return;
+    if (!s->pos && inside && force(allowed, CT_B_COUNT, CT_B_POS + p->changes[last].step - beat - 1)) return;
     forbid(allowed, CT_B_ROOT_NONE, 13, true);
     forbid(allowed, CT_B_POS, CT_STEPS_PER_BEAT - 1, true);
 }
