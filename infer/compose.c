@@ -6,9 +6,10 @@
 #include <math.h>
 #include <string.h>
 
-/* Tokens a piece has room for. A bar rarely takes more than a third of this; a piece that runs out of room is ended
- * plainly (frugal below), which the grammar always can. */
-enum { ROOM_PER_BAR = 72, ROOM_ENDS = 96, ROOM_OPEN = 4096 };
+/* Tokens a piece has room for, besides those of a primer. A bar rarely takes more than a third of this; a piece that
+ * runs out of room is ended plainly (frugal below), which the grammar always can. One of open length ends with the
+ * section after which another might not fit. */
+enum { ROOM_PER_BAR = 72, ROOM_ENDS = 96, ROOM_OPEN = 4096, ROOM_SECTION = CT_SECTION_BARS_MAX * ROOM_PER_BAR };
 
 typedef union ct_state {
     ct_backbone_state backbone;
@@ -23,12 +24,12 @@ static ct_status check_native(const ct_model *m, int stage) {
 }
 
 ct_status ct_composer_make(const ct_model *backbone, const ct_model *melody, const ct_sampling sampling[CT_STAGES],
-                           int64_t batch, int32_t bars, ct_composer *out) {
+                           int64_t batch, int32_t bars, int64_t given, ct_composer *out) {
     *out = (ct_composer){.model = {backbone, melody}, .sampling = {sampling[0], sampling[1]}, .batch = batch};
     ct_arena *a = &out->arena;
     ct_status status = CT_OK;
     size_t    n = (size_t)batch, vocabulary = CT_M_COUNT; /* the larger of the two */
-    int64_t   room = bars ? (int64_t)bars * ROOM_PER_BAR + ROOM_ENDS : ROOM_OPEN;
+    int64_t   room = (bars ? (int64_t)bars * ROOM_PER_BAR + ROOM_ENDS : ROOM_OPEN) + given;
     for (int s = 0; s < CT_STAGES && status == CT_OK; s++) {
         status = check_native(out->model[s], s);
         if (status == CT_OK) status = ct_decoder_make(out->model[s], ct_backend_cpu(), batch, room, &out->decoder[s]);
@@ -39,10 +40,11 @@ ct_status ct_composer_make(const ct_model *backbone, const ct_model *melody, con
     out->position = CT_NEW(a, int64_t, n);
     out->token = CT_NEW(a, int32_t, n);
     out->logprob = CT_NEW(a, double, n);
-    out->weight = CT_NEW(a, double, n * vocabulary);
+    out->weight = CT_NEW(a, double, n *vocabulary);
     out->order = CT_NEW(a, int32_t, n * vocabulary);
+    out->rows = CT_NEW(a, uint16_t, n * (size_t)room * CT_COLUMNS_MAX);
     if (status == CT_OK && !(out->active && out->allowed && out->seed && out->position && out->token && out->logprob &&
-                             out->weight && out->order))
+                             out->weight && out->order && out->rows))
         status = CT_ENOMEM;
     if (status != CT_OK) ct_composer_free(out);
     return status;
@@ -58,22 +60,24 @@ static void keep_only(uint8_t *allowed, int count, const int *ranges, size_t ran
     uint8_t kept[CT_M_COUNT] = {0};
     bool    any = false;
     for (size_t r = 0; r < range_count; r += 2)
-        for (int t = ranges[r]; t < ranges[r + 1]; t++) any = any || (kept[t] = allowed[t]);
+        for (int t = ranges[r]; t < ranges[r + 1]; t++) any |= kept[t] = allowed[t];
     if (any) memcpy(allowed, kept, (size_t)count);
 }
 
 /* With little room left, allow only what leads to the end: no new chords, changes or notes. */
 static void frugal(int stage, const ct_state *s, int64_t room, uint8_t *allowed) {
-    static const int backbone[] = {CT_B_EOS, CT_B_BAR + 1, CT_B_RHYTHM, CT_B_POS},
-                     melody[] = {CT_M_EOS, CT_M_BAR + 1, CT_M_REST, CT_M_COUNT};
+    static const int backbone[] = {CT_B_EOS, CT_B_BAR + 1, CT_B_RHYTHM, CT_B_POS};
     if (stage == CT_BACKBONE) {
         const ct_backbone_state *b = &s->backbone;
         int64_t                  left = (b->total ? b->total - b->bar - 1 : b->section_left) + 1;
         if (room < left * 10 + ROOM_ENDS / 2) keep_only(allowed, CT_B_COUNT, backbone, CT_COUNT(backbone));
-        if (!b->total && room < ROOM_OPEN * 3 / 4 && allowed[CT_B_EOS]) keep_only(allowed, CT_B_COUNT, backbone, 2);
+        if (!b->total && room < ROOM_SECTION && allowed[CT_B_EOS]) keep_only(allowed, CT_B_COUNT, backbone, 2);
     } else {
         int64_t left = s->melody.piece->bar_count - s->melody.bars_done + 1;
-        if (room < left * 2 + ROOM_ENDS / 2) keep_only(allowed, CT_M_COUNT, melody, CT_COUNT(melody));
+        int     rest = CT_M_COUNT; /* the longest that may come: to the bar line */
+        while (rest > CT_M_REST && !allowed[rest - 1]) rest--;
+        if (room < left * 2 + ROOM_ENDS / 2 && rest > CT_M_REST)
+            keep_only(allowed, CT_M_COUNT, (const int[]){rest - 1, rest}, 2);
     }
 }
 
@@ -112,9 +116,9 @@ static ct_status sample(ct_composer *c, int stage) {
     return ct_op_run(c->decoder[stage].backend, CT_OP_sample, &p);
 }
 
-/* Write the tokens of one stage for all lines; rows of line i are appended to rows[i] in the arena. */
+/* Write the tokens of one stage for all lines; the rows of line i are rows[i], until the next stage is written. */
 static ct_status write_stage(ct_composer *c, int stage, const ct_request *requests, ct_state *states, int64_t count,
-                             ct_arena *arena, ct_rows *rows) {
+                             ct_rows *rows) {
     ct_decoder *d = &c->decoder[stage];
     const int   columns = c->model[stage]->column_count, end = stage == CT_BACKBONE ? CT_B_EOS : CT_M_EOS;
     int64_t     running = count;
@@ -125,8 +129,7 @@ static ct_status write_stage(ct_composer *c, int stage, const ct_request *reques
         if (i >= count) continue;
         ct_philox x = ct_philox_at(requests[i].seed, (uint64_t)stage, 0);
         c->seed[i] = (uint64_t)x.word[0] << 32 | x.word[1];
-        rows[i] = (ct_rows){.at = CT_NEW(arena, uint16_t, (size_t)(d->capacity * columns)), .columns = columns};
-        if (!rows[i].at) return CT_ENOMEM;
+        rows[i] = (ct_rows){.at = c->rows + i * d->capacity * columns, .columns = columns};
     }
     while (running > 0) {
         CT_TRY(ct_stop_check());
@@ -170,12 +173,12 @@ ct_status ct_compose(ct_composer *c, const ct_request *requests, int64_t count, 
     ct_rows  *rows = CT_NEW(arena, ct_rows, (size_t)c->batch);
     if (!states || !rows) return CT_ENOMEM;
     for (int64_t i = 0; i < count; i++) ct_backbone_begin(&states[i].backbone, requests[i].bars);
-    CT_TRY(write_stage(c, CT_BACKBONE, requests, states, count, arena, rows));
+    CT_TRY(write_stage(c, CT_BACKBONE, requests, states, count, rows));
     for (int64_t i = 0; i < count; i++) {
         CT_TRY(ct_backbone_decode(&rows[i], arena, &pieces[i]));
         ct_melody_begin(&states[i].melody, &pieces[i]);
     }
-    CT_TRY(write_stage(c, CT_MELODY, requests, states, count, arena, rows));
+    CT_TRY(write_stage(c, CT_MELODY, requests, states, count, rows));
     for (int64_t i = 0; i < count; i++) {
         CT_TRY(ct_melody_decode(&rows[i], arena, &pieces[i]));
         for (int32_t b = 0; b < pieces[i].bar_count; b++)

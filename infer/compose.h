@@ -39,12 +39,14 @@ typedef struct ct_composer {
     int32_t        *token;
     double         *logprob, *weight;
     int32_t        *order;
+    uint16_t       *rows; /* of the stage being written */
 } ct_composer;
 
-/* bars: the most any request of this composer will ask for (0: requests may leave it open). */
+/* bars: the most any request of this composer will ask for (0: requests may leave it open). given: the most rows of a
+ * primer. */
 CT_NODISCARD ct_status ct_composer_make(const ct_model *backbone, const ct_model *melody,
                                         const ct_sampling sampling[CT_STAGES], int64_t batch, int32_t bars,
-                                        ct_composer *out);
+                                        int64_t given, ct_composer *out);
 void                   ct_composer_free(ct_composer *composer);
 /* Write `count` <= batch pieces. Tempos are whole beats a minute inside the bin that the model chose. */
 CT_NODISCARD ct_status ct_compose(ct_composer *composer, const ct_request *requests, int64_t count, ct_arena *arena,

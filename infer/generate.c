@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct ct_generator {
     const ct_generate_config *config;
@@ -24,6 +25,7 @@ typedef struct ct_generator {
     ct_sheet_open             open;
     ct_piece                  sheet_piece, primer;
     ct_rows                   primer_rows[CT_STAGES];
+    char                      manifest_path[4200];
     FILE                     *manifest;
 } ct_generator;
 
@@ -66,12 +68,14 @@ static ct_status read_lead(ct_generator *g) {
     for (size_t i = 0; i < count; i++)
         ct_log("%s: %s (it sounds in full; the models see the nearest)", c->lead, lines[i]);
     if (g->sheet.bar_count > 512) return ct_fail(CT_EFAIL, "%s: %d bars, at most 512", c->lead, g->sheet.bar_count);
+    for (int32_t b = g->sheet.bar_count - 2; b >= 0; b--) /* a tempo told later holds before, too */
+        if (!(g->sheet.bars[b].tempo > 0)) g->sheet.bars[b].tempo = g->sheet.bars[b + 1].tempo;
     CT_TRY(ct_context(ct_sheet_to_piece(&g->sheet, &g->arena, &g->sheet_piece, &g->open), "%s", c->lead));
     CT_TRY(ct_piece_quantise(&g->sheet_piece, &g->arena));
     g->bars = g->sheet.bar_count;
     g->guide.sheet = &g->sheet_piece;
-    g->guide.sheet_key = !g->open.key && !*c->key;
-    g->guide.sheet_metre = true; /* an open one is counted as 4/4 */
+    g->guide.sheet_key = g->sheet.bars[g->sheet.bar_count - 1].key >= 0 && !*c->key; /* told somewhere */
+    g->guide.sheet_metre = true;                                                     /* an open one is counted as 4/4 */
     g->guide.sheet_tempo = !g->open.tempo && !(c->tempo > 0);
     g->guide.sheet_sections = !g->open.sections;
     if (g->guide.metre >= 0 && g->guide.metre != g->sheet_piece.bars[0].metre)
@@ -113,7 +117,9 @@ static ct_status load_models(ct_generator *g) {
         CT_TRY(ct_model_load(g->path[s], CT_F32, &g->model[s]));
     }
     int64_t batch = g->config->batch < g->config->count ? g->config->batch : g->config->count;
-    return ct_composer_make(&g->model[CT_BACKBONE], &g->model[CT_MELODY], g->config->sampling, batch, g->bars,
+    int64_t given = g->primer_rows[CT_BACKBONE].count;
+    if (given < g->primer_rows[CT_MELODY].count) given = g->primer_rows[CT_MELODY].count;
+    return ct_composer_make(&g->model[CT_BACKBONE], &g->model[CT_MELODY], g->config->sampling, batch, g->bars, given,
                             &g->composer);
 }
 
@@ -263,13 +269,9 @@ static ct_status compose_batch(ct_generator *g, int64_t first, int64_t count, ct
 
 static ct_status compose_all(ct_generator *g) {
     const ct_generate_config *c = g->config;
-    char                      path[4200], took[32];
+    char                      took[32];
     ct_progress               progress;
-    CT_TRY(ct_folder_make(c->output));
-    snprintf(path, sizeof path, "%s/manifest.jsonl", c->output);
-    g->manifest = fopen(path, "wbe");
-    if (!g->manifest) return ct_fail(CT_EFAIL, "%s: can't create: %s", path, strerror(errno));
-    double begun = ct_seconds();
+    double                    begun = ct_seconds();
     ct_progress_begin(&progress, "composing", c->count);
     for (int64_t first = 1; first <= c->count; first += g->composer.batch) {
         int64_t   left = c->count - first + 1, count = left < g->composer.batch ? left : g->composer.batch;
@@ -286,6 +288,22 @@ static ct_status compose_all(ct_generator *g) {
     return CT_OK;
 }
 
+/* The output folder, with a manifest of no pieces yet. One that stays without any is removed again. */
+static ct_status open_output(ct_generator *g) {
+    CT_TRY(ct_folder_make(g->config->output));
+    snprintf(g->manifest_path, sizeof g->manifest_path, "%s/manifest.jsonl", g->config->output);
+    g->manifest = fopen(g->manifest_path, "wbe");
+    if (!g->manifest) return ct_fail(CT_EFAIL, "%s: can't create: %s", g->manifest_path, strerror(errno));
+    return CT_OK;
+}
+
+static void close_output(ct_generator *g) {
+    if (!g->manifest) return;
+    bool empty = ftell(g->manifest) == 0;
+    fclose(g->manifest);
+    if (empty && unlink(g->manifest_path) == 0) rmdir(g->config->output);
+}
+
 ct_status ct_generate(const ct_generate_config *config) {
     ct_generator generator = {.config = config}, *g = &generator;
     if (ct_folder_exists(config->output) || ct_file_exists(config->output))
@@ -295,8 +313,9 @@ ct_status ct_generate(const ct_generate_config *config) {
     if (status == CT_OK) status = read_lead(g);
     if (status == CT_OK) status = read_primer(g);
     if (status == CT_OK) status = load_models(g);
+    if (status == CT_OK) status = open_output(g);
     if (status == CT_OK) status = compose_all(g);
-    if (g->manifest) fclose(g->manifest);
+    close_output(g);
     ct_composer_free(&g->composer);
     for (int s = 0; s < CT_STAGES; s++) ct_model_free(&g->model[s]);
     ct_arena_free(&g->arena);
