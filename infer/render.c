@@ -1,3 +1,4 @@
+/* render.c -- see render.h. */
 #include "infer/render.h"
 
 #include <stdlib.h>

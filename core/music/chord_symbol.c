@@ -1,3 +1,4 @@
+/* chord_symbol.c -- see chord_symbol.h. */
 #include "core/music/chord_symbol.h"
 
 #include <stdio.h>

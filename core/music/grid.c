@@ -109,7 +109,7 @@ double ct_grid_tick(const ct_grid *grid, double beat) {
 /* ---- tempo */
 void ct_grid_tempos(const ct_grid *grid, const ct_midi *midi, double *out) {
     const ct_midi_event *e = midi->tempos.at, *last = e + midi->tempos.count;
-    double               now = 120; /* quarters a minute, what MIDI assumes */
+    double               now = 120;               /* quarters a minute, what MIDI assumes */
     if (e < last && e->tick <= 0) now = e->value; /* a pickup's bar begins before the file does */
     for (int32_t i = 0; i < grid->bar_count; i++) {
         double begin = grid->bars[i].tick, end = grid->bars[i + 1].tick, at = begin, minutes = 0;

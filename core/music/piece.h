@@ -19,7 +19,15 @@ enum { CT_STEPS_PER_BEAT = 12, CT_SECTION_BARS_MAX = 32 };
 /* Section labels: letters by first appearance, then the named ones. A pickup is a section of its own: bar 0, one bar
  * long, first in the piece; every other section starts at bar 1 or later. Intro comes first (after a pickup), outro
  * last. */
-enum { CT_SECTION_A, CT_SECTION_LETTERS = 8, CT_SECTION_INTRO = 8, CT_SECTION_OUTRO, CT_SECTION_INTERLUDE, CT_SECTION_PICKUP, CT_SECTION_COUNT };
+enum {
+    CT_SECTION_A,
+    CT_SECTION_LETTERS = 8,
+    CT_SECTION_INTRO = 8,
+    CT_SECTION_OUTRO,
+    CT_SECTION_INTERLUDE,
+    CT_SECTION_PICKUP,
+    CT_SECTION_COUNT
+};
 
 typedef struct ct_note {
     int32_t start, end; /* steps, end > start */

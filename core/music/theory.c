@@ -1,3 +1,4 @@
+/* theory.c -- chords, metres, keys, tempos; see theory.h. The tables of H-RPE are in theory_phi.c. */
 #include "core/music/theory.h"
 
 #include <math.h>

@@ -16,27 +16,27 @@
 
 /* ---- backbone */
 typedef struct ct_backbone_state {
-    int32_t  total;              /* bars of the piece, 0: left open (column `left` is unknown, EOS is free) */
-    int32_t  bar, bar_step;      /* current bar from 0 (-1 before the first BAR), steps done in it */
+    int32_t  total;         /* bars of the piece, 0: left open (column `left` is unknown, EOS is free) */
+    int32_t  bar, bar_step; /* current bar from 0 (-1 before the first BAR), steps done in it */
     int32_t  section_bars, section_left;
-    int32_t  expect;             /* what may come: private to tokens.c */
-    int32_t  pos;                /* step in the beat of a POS just written, 0: none */
-    int32_t  letters;            /* how many letters have been used */
+    int32_t  expect;  /* what may come: private to tokens.c */
+    int32_t  pos;     /* step in the beat of a POS just written, 0: none */
+    int32_t  letters; /* how many letters have been used */
     int32_t  occurrences[CT_SECTION_COUNT];
     int32_t  place;
     uint8_t  key, metre, tempo, section;
-    ct_chord chord;              /* in force; quality may be CT_V_QUALITY_OPEN, bass 12 while it is being written */
-    ct_chord before;             /* in force before the current one was begun */
+    ct_chord chord;  /* in force; quality may be CT_V_QUALITY_OPEN, bass 12 while it is being written */
+    ct_chord before; /* in force before the current one was begun */
     uint8_t  previous_root;
-    uint8_t  flags;              /* private: first bar, chord written at this beat, changes written in this bar ... */
+    uint8_t  flags; /* private: first bar, chord written at this beat, changes written in this bar ... */
 } ct_backbone_state;
 
-void ct_backbone_begin(ct_backbone_state *state, int32_t total_bars);
+void                   ct_backbone_begin(ct_backbone_state *state, int32_t total_bars);
 /* allowed: CT_B_COUNT bytes, 1 where the token may come next. Returns how many may (0 after EOS). */
-int ct_backbone_allowed(const ct_backbone_state *state, uint8_t *allowed);
+int                    ct_backbone_allowed(const ct_backbone_state *state, uint8_t *allowed);
 CT_NODISCARD ct_status ct_backbone_push(ct_backbone_state *state, int token);
 /* The row after pushing `token`: CT_BC_COUNT values. `open`: whether the token was left open by the grammar. */
-void ct_backbone_row(const ct_backbone_state *state, int token, bool open, uint16_t *row);
+void                   ct_backbone_row(const ct_backbone_state *state, int token, bool open, uint16_t *row);
 
 /* ---- melody, over the bars, sections, chords and rhythm of a piece (its melody is not read) */
 typedef struct ct_melody_state {
@@ -46,14 +46,14 @@ typedef struct ct_melody_state {
     int32_t         expect;    /* private to tokens.c */
     int32_t         end;       /* steps of the piece */
     uint8_t         pitch, velocity;
-    uint8_t         pitch_class; /* of the last PITCH, 12: none yet */
-    bool            rested;      /* the last token was a REST: none may follow before a note or a bar line */
-    int32_t         bar, change, section;            /* what holds the position: private to tokens.c */
-    int32_t         occurrences[CT_SECTION_COUNT];   /* sections begun, by label: private to tokens.c */
+    uint8_t         pitch_class;          /* of the last PITCH, 12: none yet */
+    bool            rested;               /* the last token was a REST: none may follow before a note or a bar line */
+    int32_t         bar, change, section; /* what holds the position: private to tokens.c */
+    int32_t         occurrences[CT_SECTION_COUNT]; /* sections begun, by label: private to tokens.c */
 } ct_melody_state;
 
-void ct_melody_begin(ct_melody_state *state, const ct_piece *backbone);
-int  ct_melody_allowed(const ct_melody_state *state, uint8_t *allowed); /* CT_M_COUNT bytes */
+void                   ct_melody_begin(ct_melody_state *state, const ct_piece *backbone);
+int                    ct_melody_allowed(const ct_melody_state *state, uint8_t *allowed); /* CT_M_COUNT bytes */
 CT_NODISCARD ct_status ct_melody_push(ct_melody_state *state, int token);
 void ct_melody_row(const ct_melody_state *state, int token, bool open, uint16_t *row); /* CT_MC_COUNT values */
 

@@ -1,3 +1,4 @@
+/* vocabulary.c -- see vocabulary.h. */
 #include "core/music/vocabulary.h"
 
 #include <stdio.h>
