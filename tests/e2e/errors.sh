@@ -72,7 +72,8 @@ refuses 'too slow' 2 'tempo: 20 is below 30' generate tempo=20 output="$T/new"
 refuses 'output is there' 1 "is there already; nothing was changed" generate output="$T/data"
 echo hello > "$T/junk.mid"
 refuses 'primer that is no MIDI file' 1 "$T/junk.mid: " generate primer="$T/junk.mid" output="$T/new"
-refuses 'Ctrl-C before the first batch is done' 130 "stopped on request" timeout --preserve-status -s INT 1 "$CANTUS" generate configs/demo-generate.yaml models.backbone="$T/backbone" models.melody="$T/melody" output="$T/new" count=512 batch=512 bars=512
+refuses 'Ctrl-C before the first batch is done' 130 "stopped on request" \
+    timeout --preserve-status -s INT 1 "$CANTUS" generate configs/demo-generate.yaml models.backbone="$T/backbone" models.melody="$T/melody" output="$T/new" count=512 batch=512 bars=512
 check 'nothing made' test ! -e "$T/new"
 
 # inspect

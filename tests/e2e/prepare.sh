@@ -17,7 +17,11 @@ check 'nothing else beside it' bash -c '! ls -d "$0"/*.tmp 2> /dev/null' "$T"
 
 # ---- every file is named once, in order of its name, with what became of it
 D=$T/w1
-named_once() { tail -n +2 "$D/outcomes.tsv" | cut -f1 > "$T/named"; [ "$(wc -l < "$T/named")" = "$files" ] && LC_ALL=C sort -cu "$T/named" && while read -r f; do [ -f "$M/$f" ] || return 1; done < "$T/named"; }
+named_once() {
+    tail -n +2 "$D/outcomes.tsv" | cut -f1 > "$T/named"
+    [ "$(wc -l < "$T/named")" = "$files" ] && LC_ALL=C sort -cu "$T/named" || return 1
+    while read -r f; do [ -f "$M/$f" ] || return 1; done < "$T/named"
+}
 outcome() { [ "$(awk -F'\t' -v f="$1" '$1 == f { print $2 }' "$D/outcomes.tsv")" = "$2" ]; }
 reason() { awk -F'\t' -v f="$1" '$1 == f { print $3 }' "$D/outcomes.tsv" | grep -qF "$2"; }
 check 'every file has its outcome' named_once
@@ -32,7 +36,9 @@ check 'files below and in capitals are read' bash -c 'grep -q "^below/deeper/Aug
 check 'songs are the files used' diff <(awk -F'\t' '$2 ~ /^used/ { print $1 }' "$D/outcomes.tsv") <(tail -n +2 "$D/songs.tsv" | cut -f1)
 check 'each song is there once' bash -c '[ -z "$(tail -n +2 "$0" | cut -f2 | sort | uniq -d)" ]' "$D/songs.tsv"
 check 'rows follow each other' awk -F'\t' 'NR > 1 { if ($4 != b || $6 != m || $5 < 10 || $7 < 10) exit 1; b += $5; m += $7 }' "$D/songs.tsv"
-shares() { awk -F'\t' 'NR > 1 { n[$3]++; all++ } END { exit !(n["valid"] == int(all * 0.2 + 0.5) && n["test"] == int(all * 0.1 + 0.5) && n["train"] == all - n["valid"] - n["test"]) }' "$D/songs.tsv"; }
+shares() {
+    awk -F'\t' 'NR > 1 { n[$3]++; all++ } END { exit !(n["valid"] == int(all * 0.2 + 0.5) && n["test"] == int(all * 0.1 + 0.5) && n["train"] == all - n["valid"] - n["test"]) }' "$D/songs.tsv"
+}
 check 'splits have their shares' shares
 mkdir "$T/renamed"; i=100
 for f in $(tail -n +2 "$D/songs.tsv" | cut -f1 | sort -r); do i=$((i + 1)); cp "$M/$f" "$T/renamed/$i.mid"; done

@@ -51,6 +51,7 @@ refuses 'resume with another shape' 1 'the two models differ' train whole train.
 refuses 'no split to learn from' 1 'no dataset here' train none data.path="$T/none"
 refuses 'a window too small' 2 'model.tokens: 4 is outside' train none model.tokens=4
 check 'fine-tuning' train tuned train.init="$T/whole" train.steps=5
-refuses 'not finite' 1 'not finite 3 times in a row' train wild optimizer.learning_rate=10 optimizer.warmup=0 optimizer.clip=0 optimizer.epsilon=0 optimizer.final_share=1 train.most_skipped=3 train.save_every=1 train.steps=100000 train.patience=0
+refuses 'not finite' 1 'not finite 3 times in a row' train wild \
+    optimizer.learning_rate=10 optimizer.warmup=0 optimizer.clip=0 optimizer.epsilon=0 optimizer.final_share=1 train.most_skipped=3 train.save_every=1 train.steps=100000 train.patience=0
 check 'its last checkpoint can be read' "$CANTUS" inspect "$T/wild/checkpoints/$(ls "$T/wild/checkpoints" | grep last)/model.safetensors"
 finish
