@@ -48,12 +48,14 @@ static ct_status init_weights(ct_trainer *t) {
     return status;
 }
 
-/* Room for harmonic segments: a window may hold the end of one song and the beginning of another, so twice what half a
- * window holds at most, and a few for borders where a group of columns becomes unknown. */
-static int64_t segment_room(const ct_trainer *t, int64_t rows) {
-    int64_t most = 2 * ct_dataset_segments(&t->dataset, t->config->model.stage, (rows + 1) / 2) + 8 +
-                   rows / t->config->model.tokens;
-    return most < rows ? most : rows;
+/* Room for harmonic segments: what the songs can hold, and a few for where the memory begins and where a group of
+ * columns becomes unknown. */
+static ct_status segment_room(const ct_trainer *t, int64_t rows, int64_t *room) {
+    int64_t most;
+    CT_TRY(ct_dataset_stream_segments(&t->dataset, t->config->model.stage, rows, &most));
+    most += 2 + rows / t->config->model.tokens;
+    *room = most < rows ? most : rows;
+    return CT_OK;
 }
 
 static ct_status open_all(ct_trainer *t) {
@@ -75,10 +77,10 @@ static ct_status open_all(ct_trainer *t) {
     ct_network_options network = {.batch = c->batch,
                                   .tokens = c->model.tokens,
                                   .memory = c->model.memory,
-                                  .queries = segment_room(t, c->model.tokens),
-                                  .keys = segment_room(t, c->model.tokens + c->model.memory),
                                   .train = true,
                                   .backend = ct_backend_cpu()};
+    CT_TRY(segment_room(t, network.tokens, &network.queries));
+    CT_TRY(segment_room(t, network.tokens + network.memory, &network.keys));
     CT_TRY(ct_network_make(&t->model, &network, &t->network));
     t->network.step->seed = (uint64_t)c->seed;
     return CT_OK;
@@ -216,9 +218,17 @@ static ct_status report(ct_trainer *t, const ct_validation *v) {
     return CT_OK;
 }
 
+/* Is there anything to validate with? */
+static bool holds_out(const ct_trainer *t) {
+    bool any = false;
+    for (int64_t i = 0; i < t->dataset.song_count; i++)
+        any |= t->dataset.songs[i].split == CT_VALID && t->dataset.songs[i].rows[t->config->model.stage] > 1;
+    return any;
+}
+
 static ct_status baseline(ct_trainer *t) {
     t->baseline_all = t->baseline_open = NAN;
-    if (!t->config->order) return CT_OK;
+    if (!t->config->order || !holds_out(t)) return CT_OK;
     ct_ngram *counts;
     CT_TRY(ct_ngram_train(&t->dataset, t->config->model.stage, CT_TRAIN, (int)t->config->order, &counts));
     ct_status status =
@@ -247,6 +257,11 @@ static ct_status summary(ct_trainer *t) {
     char          took[32];
     CT_TRY(take_best(t));
     CT_TRY(ct_validate(&t->network, &t->dataset, t->config->model.stage, CT_VALID, t->config->valid_songs, &v));
+    if (!v.targets) {
+        printf("%s: %lld steps in %s; no song is held out to measure the model with\n", t->config->out,
+               (long long)t->at.step, ct_duration(ct_seconds() - t->begun, took, sizeof took));
+        return CT_OK;
+    }
     printf("%s: %lld steps in %s; best checkpoint, held out, nats a token: all %.4f, left open by the grammar %.4f "
            "(%lld tokens)\n",
            t->config->out, (long long)t->at.step, ct_duration(ct_seconds() - t->begun, took, sizeof took), v.all,
@@ -275,7 +290,7 @@ static ct_status loop(ct_trainer *t, bool *enough) {
             CT_TRY(ct_validate(&t->network, &t->dataset, c->model.stage, CT_VALID, c->valid_songs, &v));
             t->interval_begun += ct_seconds() - before;
         }
-        if (validate || t->at.step % c->log_every == 0) CT_TRY(report(t, validate ? &v : NULL));
+        if (validate || t->at.step % c->log_every == 0) CT_TRY(report(t, validate && v.targets ? &v : NULL));
         if (validate && v.targets) {
             if (v.all < t->at.best) {
                 t->at.best = v.all;

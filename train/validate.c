@@ -46,9 +46,15 @@ static void lay(const ct_network *n, const ct_dataset *d, int stage, const int64
     const int64_t T = b->tokens;
     ct_batch_clear(b, line);
     for (int64_t at = 0; at < T;) {
-        if (r->song < 0 && *next < count) *r = (ct_reader){(*next)++, 0};
-        if (r->song < 0) return;
+        if (r->song < 0) {
+            if (*next == count) return;
+            *r = (ct_reader){(*next)++, 0};
+        }
         int64_t rows = d->songs[songs[r->song]].rows[stage], left = rows - r->row, laid = left < T - at ? left : T - at;
+        if (rows < 2) { /* nothing to predict in it */
+            r->song = -1;
+            continue;
+        }
         ct_batch_lay(b, d, stage, songs[r->song], r->row, laid, line, at, (int32_t)r->song);
         if (n->memory) {
             r->row += laid;

@@ -178,3 +178,59 @@ int64_t ct_dataset_segments(const ct_dataset *dataset, int stage, int64_t window
     }
     return most;
 }
+
+typedef struct ct_lengths { /* by number of rows, up to those of a window: the most segments in so many */
+    int64_t *first, *last;  /* rows of a song */
+    int64_t *whole;         /* rows that are a whole song; 0: none is that long */
+    int64_t *ended;         /* rows in which every song is read to its end; the first need not begin there */
+} ct_lengths;
+
+static void keep_most(int64_t *most, int64_t value) {
+    if (value > *most) *most = value;
+}
+
+static void measure_songs(const ct_dataset *dataset, int stage, int64_t window, ct_chord_columns c, ct_lengths *most) {
+    const int64_t width = dataset->stage[stage].column_count;
+    for (int64_t i = 0; i < dataset->song_count; i++) {
+        const ct_song *song = &dataset->songs[i];
+        int64_t        rows = song->rows[stage], from_start = 1, from_end = 1;
+        if (rows < 2) continue; /* not read: there is nothing to predict in it */
+        for (int64_t n = 1; n <= rows && n <= window; n++) {
+            const uint16_t *head = ct_dataset_row(dataset, stage, song->first[stage] + n - 1),
+                           *tail = ct_dataset_row(dataset, stage, song->first[stage] + rows - n);
+            if (n > 1) from_start += ct_segment_changes(c, head - width, head);
+            if (n > 1) from_end += ct_segment_changes(c, tail, tail + width);
+            keep_most(&most->first[n], from_start);
+            keep_most(&most->last[n], from_end);
+        }
+        if (rows <= window) keep_most(&most->whole[rows], from_start);
+    }
+    for (int64_t n = 1; n <= window; n++) {
+        keep_most(&most->first[n], most->first[n - 1]);
+        keep_most(&most->last[n], most->last[n - 1]);
+    }
+}
+
+ct_status ct_dataset_stream_segments(const ct_dataset *dataset, int stage, int64_t window, int64_t *out) {
+    const ct_stage_data *s = &dataset->stage[stage];
+    ct_chord_columns     c = ct_chord_columns_of(s->columns, s->column_count);
+    ct_arena             arena = {0};
+    size_t               size = (size_t)window + 1;
+    int64_t             *lengths = CT_NEW(&arena, int64_t, size), count = 0; /* that songs have */
+    ct_lengths most = {CT_NEW(&arena, int64_t, size), CT_NEW(&arena, int64_t, size), CT_NEW(&arena, int64_t, size),
+                       CT_NEW(&arena, int64_t, size)};
+    bool       fine = lengths && most.first && most.last && most.whole && most.ended;
+    *out = ct_dataset_segments(dataset, stage, window);
+    if (fine && c.root >= 0) {
+        measure_songs(dataset, stage, window, c, &most);
+        for (int64_t n = 1; n <= window; n++) {
+            if (most.whole[n]) lengths[count++] = n;
+            most.ended[n] = most.last[n];
+            for (int64_t i = 0; i < count; i++)
+                keep_most(&most.ended[n], most.ended[n - lengths[i]] + most.whole[lengths[i]]);
+        }
+        for (int64_t n = 0; n <= window; n++) keep_most(out, most.ended[n] + most.first[window - n]);
+    }
+    ct_arena_free(&arena);
+    return fine ? CT_OK : CT_ENOMEM;
+}

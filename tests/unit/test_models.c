@@ -10,6 +10,7 @@
 #include "models/harmony.h"
 #include "models/network.h"
 #include "music_fixture.h"
+#include "train/validate.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -542,6 +543,72 @@ static void too_many_segments_are_an_error(void **state) {
     ct_arena_free(&arena);
 }
 
+/* ---- songs of any length: a dataset in memory, of pieces of random songs */
+static const int64_t song_rows[] = {0, 9, 0, 1, 17, 24, 60, 13};
+
+static ct_dataset make_dataset(ct_song songs[CT_COUNT(song_rows)], ct_arena *arena) {
+    ct_dataset d = {.path = "memory", .songs = songs, .song_count = CT_COUNT(song_rows)};
+    ct_rows    all = fixture_rows(CT_BACKBONE, 31, arena);
+    d.stage[CT_BACKBONE] = fixture_stage(CT_BACKBONE, arena);
+    d.stage[CT_BACKBONE].present = true;
+    d.stage[CT_BACKBONE].npy = (ct_npy){.rows = all.count, .columns = all.columns, .data = all.at};
+    int64_t first = 0;
+    for (size_t i = 0; i < CT_COUNT(song_rows); first += song_rows[i++])
+        songs[i] = (ct_song){.source = "song", .split = CT_VALID, .first = {first, 0}, .rows = {song_rows[i], 0}};
+    return d;
+}
+
+static void streams_have_room_for_their_segments(void **state) {
+    (void)state;
+    enum { LONG = 50000 };
+    ct_arena         arena = {0};
+    ct_song          songs[CT_COUNT(song_rows)];
+    ct_dataset       d = make_dataset(songs, &arena);
+    const int        width = d.stage[CT_BACKBONE].column_count;
+    ct_chord_columns c = ct_chord_columns_of(d.stage[CT_BACKBONE].columns, width);
+    uint8_t *begins = CT_NEW(&arena, uint8_t, LONG + 100); /* does a segment begin with this row of the stream? */
+    assert_non_null(begins);
+    int64_t length = 0;
+    for (uint64_t visit = 0; length < LONG; visit++) {
+        const ct_song *song = &songs[ct_philox_below(ct_philox_at(8, 0, visit).word[0], CT_COUNT(song_rows))];
+        for (int64_t r = 0; r < song->rows[CT_BACKBONE] && song->rows[CT_BACKBONE] > 1; r++) {
+            const uint16_t *row = ct_dataset_row(&d, CT_BACKBONE, song->first[CT_BACKBONE] + r);
+            begins[length++] = r == 0 || ct_segment_changes(c, row - width, row);
+        }
+    }
+    static const int64_t windows[] = {1, 5, 32, 50, 200};
+    for (size_t w = 0; w < CT_COUNT(windows); w++) {
+        int64_t most = 0, told;
+        for (int64_t at = 0; at + windows[w] <= length; at++) {
+            int64_t count = 1;
+            for (int64_t r = at + 1; r < at + windows[w]; r++) count += begins[r];
+            if (count > most) most = count;
+        }
+        assert_int_equal(ct_dataset_stream_segments(&d, CT_BACKBONE, windows[w], &told), CT_OK);
+        assert_true(told >= most && told <= windows[w]);
+        if (windows[w] <= 32) assert_int_equal(told, most); /* long ones need an order that chance does not bring */
+    }
+    ct_arena_free(&arena);
+}
+
+static void songs_without_rows_are_passed_over(void **state) {
+    (void)state;
+    ct_arena        arena = {0};
+    ct_song         songs[CT_COUNT(song_rows)];
+    ct_dataset      d = make_dataset(songs, &arena);
+    ct_model_config config = small(CT_BACKBONE, CT_FORM_TABLE, 0);
+    ct_model        m = make_model(&config, CT_F32, &arena);
+    ct_network      n = make_network(&m, ct_backend_cpu(), 1, config.tokens, 0, false);
+    ct_validation   v;
+    int64_t         targets = 0;
+    for (size_t i = 0; i < CT_COUNT(song_rows); i++) targets += song_rows[i] > 0 ? song_rows[i] - 1 : 0;
+    assert_int_equal(ct_validate(&n, &d, CT_BACKBONE, CT_VALID, 0, &v), CT_OK);
+    assert_int_equal(v.targets, targets);
+    ct_network_free(&n);
+    ct_model_free(&m);
+    ct_arena_free(&arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(backbone_gradients),
@@ -559,6 +626,8 @@ int main(void) {
         cmocka_unit_test(models_are_saved_and_loaded),
         cmocka_unit_test(bad_shapes_are_refused),
         cmocka_unit_test(too_many_segments_are_an_error),
+        cmocka_unit_test(streams_have_room_for_their_segments),
+        cmocka_unit_test(songs_without_rows_are_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
