@@ -66,8 +66,11 @@ static ct_status run(int argc, char **argv) {
  * its policy when it is loaded, so the only way to choose another is to start over with it; whoever has set one keeps
  * it. */
 static void wait_without_spinning(char **argv) {
-    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return;
-    if (setenv("OMP_WAIT_POLICY", "passive", 1) == 0) execv("/proc/self/exe", argv); /* returns only if it can't */
+    char    path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (n <= 0 || getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return;
+    path[n] = 0; /* the true name, so that ps and pkill know the program by it */
+    if (setenv("OMP_WAIT_POLICY", "passive", 1) == 0) execv(path, argv); /* returns only if it can't */
 }
 
 int main(int argc, char **argv) {
