@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "core/config.h"
+#include "core/rng.h"
 #include "core/yaml.h"
 #include "temp_folder.h"
 #include "train/train.h"
@@ -336,12 +337,40 @@ static void training_configs_come_back(void **state) {
     ct_arena_free(&arena);
 }
 
+/* Random damage to a config: it is read, or refused with its name; never a crash. */
+static void damaged_configs_never_crash(void **state) {
+    (void)state;
+    static const char good[] = "# what it is for, in a few words\nname: \"a b\"\ncount: 4\na:\n  rate: 0.5\n  b: "
+                               "{form: mlp, depth: 2}\nitems:\n  - by: time\n"
+                               "    share: 0.5\n  - {by: index}\n";
+    static const char likely[] = ":-{}[]#&*!|>'\"%@` \n\t,?0a~<";
+    int               opened = 0;
+    for (uint64_t n = 0; n < 4000; n++) {
+        ct_arena arena = {0};
+        values   v;
+        char     bad[sizeof good];
+        memcpy(bad, good, sizeof good);
+        for (uint64_t k = 0; k <= n % 5; k++) {
+            ct_philox x = ct_philox_at(n, 0, k);
+            bad[ct_philox_below(x.word[0], sizeof good - 1)] =
+                x.word[1] % 4 ? likely[x.word[2] % (sizeof likely - 1)] : (char)(1 + x.word[2] % 255);
+        }
+        ct_status status = read_text(bad, &arena, &v);
+        assert_true(status == CT_OK || (status == CT_EUSAGE && strstr(ct_message(), "f.yaml")));
+        if (status == CT_OK) assert_true(v.count >= 1 && v.count <= 9 && v.item_count >= 0 && v.item_count <= 3);
+        opened += status == CT_OK;
+        ct_arena_free(&arena);
+    }
+    assert_in_range(opened, 200, 3800);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_and_defaults_are_read),    cmocka_unit_test(every_error_has_its_place),
         cmocka_unit_test(broken_yaml_is_placed),           cmocka_unit_test(deep_nesting_is_refused),
         cmocka_unit_test(many_errors_are_cut_not_spilled), cmocka_unit_test(overrides_win),
         cmocka_unit_test(printed_values_come_back),        cmocka_unit_test(training_configs_come_back),
+        cmocka_unit_test(damaged_configs_never_crash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,24 +6,30 @@
 #include <cmocka.h>
 
 #include "core/npy.h"
+#include "core/rng.h"
 #include "core/safetensors.h"
 #include "temp_folder.h"
 
 #include <unistd.h>
 
-/* Run a Python program that must succeed; skip the test where no Python has `module`. */
-static void python(const char *module, const char *program, const char *argument) {
+/* A Python that has `module`; the test is skipped where there is none. Asked for before anything is made. */
+static const char *python_with(const char *module) {
     static const char *const pythons[] = {"python3", "/usr/bin/python3"};
-    char                     command[4096];
+    char                     command[256];
     for (size_t i = 0; i < CT_COUNT(pythons); i++) {
         snprintf(command, sizeof command, "%s -c 'import %s' 2>/dev/null", pythons[i], module);
-        if (system(command) != 0) continue;
-        snprintf(command, sizeof command, "%s -c '%s' '%s'", pythons[i], program, argument);
-        assert_int_equal(system(command), 0);
-        return;
+        if (system(command) == 0) return pythons[i];
     }
-    printf("skipped: no %s\n", module);
+    printf("skipped: no Python with %s\n", module);
     skip();
+    return NULL;
+}
+
+/* Run a program that must succeed. */
+static void run_python(const char *python, const char *program, const char *argument) {
+    char command[4096];
+    snprintf(command, sizeof command, "%s -c '%s' '%s'", python, program, argument);
+    assert_int_equal(system(command), 0);
 }
 
 /* ---- npy */
@@ -151,6 +157,7 @@ static void npy_headers_are_checked(void **state) {
 
 static void numpy_reads_and_writes_the_same(void **state) {
     (void)state;
+    const char           *py = python_with("numpy");
     static const uint16_t data[] = {1, 2, 3, 4, 5, 65535};
     char                  folder[TEMP_PATH];
     ct_arena              arena = {0};
@@ -159,11 +166,11 @@ static void numpy_reads_and_writes_the_same(void **state) {
     const char *path = temp_path(&arena, folder, "a.npy");
     assert_int_equal(ct_npy_write(path, CT_NPY_U16, 3, 2, data), CT_OK);
     ct_bytes ours = temp_read(path, &arena);
-    python("numpy",
-           "import numpy, sys; a = numpy.load(sys.argv[1], mmap_mode=\"r\"); "
-           "assert a.dtype == numpy.uint16 and a.tolist() == [[1, 2], [3, 4], [5, 65535]]; a = numpy.array(a); "
-           "numpy.save(sys.argv[1], a); numpy.save(sys.argv[1] + \".f.npy\", a.astype(\"f4\")[:, 0])",
-           path);
+    run_python(py,
+               "import numpy, sys; a = numpy.load(sys.argv[1], mmap_mode=\"r\"); "
+               "assert a.dtype == numpy.uint16 and a.tolist() == [[1, 2], [3, 4], [5, 65535]]; a = numpy.array(a); "
+               "numpy.save(sys.argv[1], a); numpy.save(sys.argv[1] + \".f.npy\", a.astype(\"f4\")[:, 0])",
+               path);
     ct_bytes theirs = temp_read(path, &arena);
     assert_int_equal(ours.count, theirs.count);
     assert_memory_equal(ours.at, theirs.at, ours.count);
@@ -296,13 +303,14 @@ static void safetensors_headers_are_checked(void **state) {
 /* The layout is so simple that Python reads it with its own library alone. */
 static void others_read_our_safetensors(void **state) {
     (void)state;
-    char     folder[TEMP_PATH];
-    ct_arena arena = {0};
+    const char *py = python_with("json, struct");
+    char        folder[TEMP_PATH];
+    ct_arena    arena = {0};
     temp_folder(folder);
     const char *path = temp_path(&arena, folder, "m.safetensors");
     assert_int_equal(ct_safetensors_write(path, three, 1, two, 2), CT_OK);
-    python(
-        "json, struct",
+    run_python(
+        py,
         "import json, struct, sys; b = open(sys.argv[1], \"rb\").read(); n = struct.unpack(\"<Q\", b[:8])[0]; "
         "h = json.loads(b[8:8 + n]); t = h[\"layer.0.weight\"]; "
         "assert n % 8 == 0 and t[\"dtype\"] == \"F32\" and t[\"shape\"] == [2, 3] and t[\"data_offsets\"] == [0, 24]; "
@@ -314,15 +322,73 @@ static void others_read_our_safetensors(void **state) {
 
 static void safetensors_reads_ours(void **state) {
     (void)state;
-    char     folder[TEMP_PATH];
-    ct_arena arena = {0};
+    const char *py = python_with("safetensors.numpy, numpy");
+    char        folder[TEMP_PATH];
+    ct_arena    arena = {0};
     temp_folder(folder);
     const char *path = temp_path(&arena, folder, "m.safetensors");
     assert_int_equal(ct_safetensors_write(path, three, 3, two, 2), CT_OK);
-    python("safetensors.numpy, numpy",
-           "import sys; from safetensors.numpy import load_file; t = load_file(sys.argv[1]); "
-           "assert t[\"layer.0.weight\"].tolist() == [[0, 1, 2], [3, 4, 5]] and t[\"empty\"].shape == (0,)",
-           path);
+    run_python(py,
+               "import sys; from safetensors.numpy import load_file; t = load_file(sys.argv[1]); "
+               "assert t[\"layer.0.weight\"].tolist() == [[0, 1, 2], [3, 4, 5]] and t[\"empty\"].shape == (0,)",
+               path);
+    ct_arena_free(&arena);
+    temp_remove(folder);
+}
+
+/* ---- both: random damage gives an error, or data that lies inside the file; never a crash */
+static void damaged_files_never_crash(void **state) {
+    (void)state;
+    static const uint16_t data[24] = {1, 2, 3};
+    char                  folder[TEMP_PATH];
+    ct_arena              arena = {0};
+    int                   opened = 0, refused = 0;
+    temp_folder(folder);
+    const char *path = temp_path(&arena, folder, "x");
+    for (int kind = 0; kind < 2; kind++) {
+        assert_int_equal(
+            kind ? ct_safetensors_write(path, three, 3, two, 2) : ct_npy_write(path, CT_NPY_U16, 6, 4, data), CT_OK);
+        ct_bytes good = temp_read(path, &arena);
+        uint8_t *bad = ct_arena_alloc(&arena, good.count, 1);
+        assert_non_null(bad);
+        for (uint64_t n = 0; n < 1500; n++) {
+            static const char likely[] = "0123456789-\"'{}[](),:. <u2F";
+            memcpy(bad, good.at, good.count);
+            for (uint64_t k = 0; k <= n % 4; k++) {
+                ct_philox x = ct_philox_at(n, (uint64_t)kind, k);
+                bad[ct_philox_below(x.word[0], (uint32_t)good.count)] =
+                    x.word[1] & 1 ? (uint8_t)(x.word[1] >> 8) : (uint8_t)likely[x.word[2] % (sizeof likely - 1)];
+            }
+            FILE *f = fopen(path, "wb");
+            assert_non_null(f);
+            assert_int_equal(fwrite(bad, 1, good.count, f), good.count);
+            fclose(f);
+            unsigned  sum = 0;
+            ct_status status;
+            if (kind) {
+                ct_safetensors file;
+                status = ct_safetensors_open(path, &file);
+                for (size_t t = 0; status == CT_OK && t < file.count; t++)
+                    for (size_t i = 0; i < file.tensors[t].bytes; i++)
+                        sum += ((const uint8_t *)file.tensors[t].data)[i];
+                if (status == CT_OK) ct_safetensors_close(&file);
+            } else {
+                ct_npy npy;
+                status = ct_npy_open(path, &npy);
+                if (status == CT_OK) {
+                    size_t bytes = (size_t)npy.rows * (size_t)npy.columns * ct_npy_item(npy.type);
+                    assert_true(bytes <= good.count);
+                    for (size_t i = 0; i < bytes; i++) sum += ((const uint8_t *)npy.data)[i];
+                    ct_npy_close(&npy);
+                }
+            }
+            assert_true(status == CT_OK || (status == CT_EFAIL && strstr(ct_message(), path)));
+            assert_true(sum < 256 * good.count);
+            opened += status == CT_OK;
+            refused += status != CT_OK;
+        }
+    }
+    assert_true(opened > 100 && refused > 100);
     ct_arena_free(&arena);
     temp_remove(folder);
 }
@@ -333,6 +399,7 @@ int main(void) {
         cmocka_unit_test(npy_headers_are_checked),     cmocka_unit_test(numpy_reads_and_writes_the_same),
         cmocka_unit_test(safetensors_come_back),       cmocka_unit_test(safetensors_headers_are_checked),
         cmocka_unit_test(others_read_our_safetensors), cmocka_unit_test(safetensors_reads_ours),
+        cmocka_unit_test(damaged_files_never_crash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
