@@ -74,7 +74,7 @@ static inline bool ct_segment_changes(ct_chord_columns c, const uint16_t *a, con
     return a[c.root] != b[c.root] || a[c.quality] != b[c.quality] || a[c.key] != b[c.key];
 }
 /* Most harmonic segments in any `window` consecutive rows of one song. */
-int64_t ct_dataset_segments(const ct_dataset *dataset, int stage, int64_t window);
+int64_t                ct_dataset_segments(const ct_dataset *dataset, int stage, int64_t window);
 /* The same for `window` rows of songs read one after the other, in whatever order. CT_ENOMEM. */
 CT_NODISCARD ct_status ct_dataset_stream_segments(const ct_dataset *dataset, int stage, int64_t window, int64_t *out);
 
