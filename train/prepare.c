@@ -23,7 +23,8 @@ typedef struct ct_entry { /* a file of the input folder */
 typedef struct ct_job {
     const ct_prepare_config *config;
     ct_arena                 arena;
-    char                     aside[4096]; /* the dataset while it is being made */
+    char                     output[4000]; /* without a slash at its end */
+    char                     aside[4096];  /* the dataset while it is being made */
     char                   **names;
     size_t                   count;
     ct_entry                *entries;
@@ -265,6 +266,21 @@ static void print_summary(const ct_job *j, double seconds) {
            (long long)j->total[CT_BACKBONE], (long long)j->total[CT_MELODY], j->config->output);
 }
 
+/* The finished dataset gets its name; one that had it before (overwrite: true) goes only after that. */
+static ct_status take_its_place(const ct_job *j) {
+    char before[4200];
+    bool there = ct_folder_exists(j->output);
+    snprintf(before, sizeof before, "%s.before", j->aside);
+    if (there && rename(j->output, before) != 0)
+        return ct_fail(CT_EFAIL, "%s: can't be set aside: %s", j->output, strerror(errno));
+    if (rename(j->aside, j->output) != 0) {
+        ct_status status = ct_fail(CT_EFAIL, "%s: can't be named %s: %s", j->aside, j->output, strerror(errno));
+        if (there && rename(before, j->output) != 0) ct_warn("%s: the dataset from before now lies here", before);
+        return status;
+    }
+    return there ? ct_folder_remove(before) : CT_OK;
+}
+
 static ct_status make(ct_job *j) {
     static const char *const endings[] = {".mid", ".midi", ".kar", ".rmi", ".smf", NULL};
     double                   begun = ct_seconds();
@@ -290,9 +306,7 @@ static ct_status make(ct_job *j) {
     CT_TRY(write_songs(j));
     CT_TRY(write_description(j));
     CT_TRY(ct_folder_sync(j->aside));
-    if (ct_folder_exists(j->config->output)) CT_TRY(ct_folder_remove(j->config->output)); /* overwrite: true */
-    if (rename(j->aside, j->config->output) != 0)
-        return ct_fail(CT_EFAIL, "%s: can't be named %s: %s", j->aside, j->config->output, strerror(errno));
+    CT_TRY(take_its_place(j));
     print_summary(j, ct_seconds() - begun);
     return CT_OK;
 }
@@ -301,9 +315,16 @@ ct_status ct_prepare(const ct_prepare_config *config) {
     ct_job job = {.config = config};
     struct {
         bool there, ours;
-    } output = {ct_file_exists(config->output) || ct_folder_exists(config->output), false};
-    char about[4200];
-    snprintf(about, sizeof about, "%s/dataset.json", config->output);
+    } output;
+    char   about[4200];
+    size_t length = strlen(config->output);
+    while (length > 1 && config->output[length - 1] == '/') length--;
+    if (!length || length >= sizeof job.output)
+        return ct_fail(CT_EUSAGE, "%s: a path of 1 to %zu bytes expected, found %zu", ct_config_where("output"),
+                       sizeof job.output - 1, length);
+    memcpy(job.output, config->output, length);
+    snprintf(about, sizeof about, "%s/dataset.json", job.output);
+    output.there = ct_file_exists(job.output) || ct_folder_exists(job.output);
     output.ours = ct_file_exists(about);
     if (output.there && !config->overwrite)
         return ct_fail(CT_EFAIL,
@@ -315,7 +336,7 @@ ct_status ct_prepare(const ct_prepare_config *config) {
     if (config->valid + config->test >= 1)
         return ct_fail(CT_EUSAGE, "%s: with split.test %g nothing is left to train on", ct_config_where("split.valid"),
                        config->test);
-    snprintf(job.aside, sizeof job.aside, "%s.%ld.tmp", config->output, (long)getpid());
+    snprintf(job.aside, sizeof job.aside, "%s.%ld.tmp", job.output, (long)getpid());
     ct_status status = make(&job);
     for (int s = 0; s < CT_STAGES; s++)
         if (job.rows[s]) fclose(job.rows[s]);

@@ -39,6 +39,10 @@ check 'and unchanged' diff -r "$T/data" "$T/kept"
 refuses 'never overwrite what is no dataset' 1 "is no dataset; it is not overwritten" "$CANTUS" prepare configs/prepare.yaml input="$T/midi" output="$T/midi" overwrite=true
 check 'overwrite a dataset' "$CANTUS" prepare configs/demo-prepare.yaml input="$T/midi" output="$T/kept" overwrite=true
 check 'with the same bytes' diff -r "$T/data" "$T/kept"
+check 'nothing of the old one is left' bash -c '! ls -d "$0"/kept.* 2>/dev/null' "$T"
+check 'a slash behind the name' "$CANTUS" prepare configs/demo-prepare.yaml input="$T/midi" output="$T/slash//"
+check 'is the same name' diff -r "$T/data" "$T/slash"
+refuses 'no output' 2 "output: a path of 1 to" "$CANTUS" prepare configs/demo-prepare.yaml input="$T/midi" output=
 
 # datasets
 train() { "$CANTUS" train configs/demo-backbone.yaml train.out="$T/run" "$@"; }
@@ -52,6 +56,10 @@ refuses 'value outside its column' 1 "row 0, column token: 65535" train data.pat
 cp -r "$T/data" "$T/songs"; sed -i '2s/\ttrain\t\|\tvalid\t/\tdev\t/' "$T/songs/songs.tsv"
 refuses 'bad table of songs' 1 "songs.tsv:2: expected" train data.path="$T/songs"
 check 'no run folder' test ! -e "$T/run"
+check 'windows longer than all songs' train data.path="$T/data" train.steps=1 model.tokens=1024 train.out="$T/long"
+"$CANTUS" prepare configs/demo-prepare.yaml input="$T/midi" output="$T/unheld" split.valid=0 > /dev/null
+check 'nothing held out' bash -c '"$1" train configs/demo-backbone.yaml train.steps=1 data.path="$0/unheld" train.out="$0/unheld.run" 2>&1 | grep -q "no song is held out"' "$T" "$CANTUS"
+check 'then the last checkpoint is the model' generate models.backbone="$T/unheld.run" output="$T/unheld.out" count=1 bars=2 accept.attempts=1
 
 # runs and checkpoints
 refuses 'run folder is there' 1 "is there already; nothing was changed" train data.path="$T/data" train.out="$T/backbone"
@@ -72,8 +80,9 @@ refuses 'too slow' 2 'tempo: 20 is below 30' generate tempo=20 output="$T/new"
 refuses 'output is there' 1 "is there already; nothing was changed" generate output="$T/data"
 echo hello > "$T/junk.mid"
 refuses 'primer that is no MIDI file' 1 "$T/junk.mid: " generate primer="$T/junk.mid" output="$T/new"
-refuses 'Ctrl-C before the first batch is done' 130 "stopped on request" \
-    timeout --preserve-status -s INT 1 "$CANTUS" generate configs/demo-generate.yaml models.backbone="$T/backbone" models.melody="$T/melody" output="$T/new" count=512 batch=512 bars=512
+timeout --foreground --preserve-status -s INT 2 "$CANTUS" generate configs/demo-generate.yaml models.backbone="$T/backbone" \
+    models.melody="$T/melody" output="$T/new" count=64 batch=64 bars=256 2> /dev/null
+check 'Ctrl-C before the first batch is done' test $? = 130
 check 'nothing made' test ! -e "$T/new"
 
 # inspect
