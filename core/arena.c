@@ -12,18 +12,16 @@ struct ct_arena_block {
     ct_arena_block *next;
     size_t          size; /* payload bytes */
     size_t          used;
-    char            pad[ALIGNMENT - sizeof(void *) - 2 * sizeof(size_t)];
-    char            data[];
+    char           *data; /* the first aligned place behind this */
 };
 
+/* calloc, for large blocks come zeroed from the system, and pages of them that nobody touches cost nothing. */
 static ct_arena_block *block_new(size_t payload, ct_arena_block *next) {
-    if (payload > SIZE_MAX - sizeof(ct_arena_block)) return NULL;
-    size_t          bytes = (sizeof(ct_arena_block) + payload + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    ct_arena_block *block = aligned_alloc(ALIGNMENT, bytes);
+    if (payload > SIZE_MAX - sizeof(ct_arena_block) - ALIGNMENT) return NULL;
+    ct_arena_block *block = calloc(1, sizeof(ct_arena_block) + ALIGNMENT + payload);
     if (!block) return NULL;
-    block->next = next;
-    block->size = payload;
-    block->used = 0;
+    uintptr_t behind = (uintptr_t)(block + 1);
+    *block = (ct_arena_block){next, payload, 0, (char *)(block + 1) + (ALIGNMENT - behind % ALIGNMENT) % ALIGNMENT};
     return block;
 }
 
@@ -52,7 +50,6 @@ void *ct_arena_alloc(ct_arena *arena, size_t count, size_t size) {
     char *memory = block->data + block->used;
     block->used += bytes;
     arena->used += bytes;
-    memset(memory, 0, bytes);
     return memory;
 }
 
