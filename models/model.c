@@ -194,7 +194,7 @@ static ct_status make_phi(ct_model *m) {
     return CT_OK;
 }
 
-static ct_status create(const ct_model_config *config, const ct_stage_data *data, uint64_t seed, ct_model *m) {
+static ct_status shape(const ct_model_config *config, const ct_stage_data *data, ct_model *m) {
     CT_TRY(check(config));
     CT_TRY(copy_data(m, data));
     if (m->chord.root < 0) m->config.form = CT_FORM_OFF;
@@ -203,17 +203,21 @@ static ct_status create(const ct_model_config *config, const ct_stage_data *data
             return ct_fail(CT_EUSAGE, "%s: element %lld turns by a column that the data does not have",
                            ct_config_where("model.rotary"), (long long)i + 1);
     if (m->config.form != CT_FORM_OFF) CT_TRY(make_phi(m));
-    CT_TRY(layout(m));
-    initialise(m, seed);
-    return CT_OK;
+    return layout(m);
+}
+
+ct_status ct_model_shape(const ct_model_config *config, const ct_stage_data *data, ct_dtype dtype, ct_model *out) {
+    *out = (ct_model){.config = *config, .dtype = dtype};
+    ct_status status = shape(config, data, out);
+    if (status != CT_OK) ct_model_free(out);
+    return status;
 }
 
 ct_status ct_model_create(const ct_model_config *config, const ct_stage_data *data, uint64_t seed, ct_dtype dtype,
                           ct_model *out) {
-    *out = (ct_model){.config = *config, .dtype = dtype};
-    ct_status status = create(config, data, seed, out);
-    if (status != CT_OK) ct_model_free(out);
-    return status;
+    CT_TRY(ct_model_shape(config, data, dtype, out));
+    initialise(out, seed);
+    return CT_OK;
 }
 
 void ct_model_free(ct_model *model) {

@@ -251,6 +251,9 @@ typedef struct ct_model {
  * H-RPE tables zero, so that training starts from plain attention. */
 CT_NODISCARD ct_status ct_model_create(const ct_model_config *config, const ct_stage_data *data, uint64_t seed,
                                        ct_dtype dtype, ct_model *out);
+/* The same with weights that are all zero, and take no memory until they are set. */
+CT_NODISCARD ct_status ct_model_shape(const ct_model_config *config, const ct_stage_data *data, ct_dtype dtype,
+                                      ct_model *out);
 void                   ct_model_free(ct_model *model);
 
 /* One safetensors file: the tensors, and config, columns and vocabulary as JSON in its metadata. */

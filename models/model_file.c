@@ -98,8 +98,9 @@ ct_status ct_model_load(const char *path, ct_dtype dtype, ct_model *out) {
                          (long long)ct_json_integer(ct_json_get(about, "format"), -1), CT_FORMAT_VERSION);
     if (status == CT_OK) status = read_config(ct_json_text(ct_json_get(about, "config"), ""), path, &arena, &config);
     if (status == CT_OK) status = ct_stage_parse(path, config.stage, about, &arena, &data);
-    if (status == CT_OK) status = ct_model_create(&config, &data, 0, dtype, out);
+    if (status == CT_OK) status = ct_context(ct_model_shape(&config, &data, dtype, out), "%s", path);
     if (status == CT_OK) status = fill(&file, path, out);
+    if (status == CT_EUSAGE) status = CT_EFAIL; /* what the file asks for, not the user */
     if (status != CT_OK) ct_model_free(out);
     ct_json_free(about);
     ct_safetensors_close(&file);

@@ -67,6 +67,8 @@ refuses 'bad shape' 2 "model.heads: 5 does not divide model.width 96" train data
 refuses 'missing model' 1 "no such file or run folder" generate models.backbone="$T/nothing" output="$T/new"
 cp -r "$T/backbone" "$T/damaged"; f=$(ls "$T"/damaged/checkpoints/best*/model.safetensors); truncate -s 9999 "$f"
 refuses 'truncated checkpoint' 1 "$f: " generate models.backbone="$T/damaged" output="$T/new"
+cp "$(ls "$T"/backbone/checkpoints/best*/model.safetensors)" "$T/odd.safetensors"; LC_ALL=C sed -i 's/heads: 2/heads: 5/' "$T/odd.safetensors"
+refuses 'model file of an odd shape' 1 "$T/odd.safetensors: model.heads: 5 does not divide model.width 32" generate models.backbone="$T/odd.safetensors" output="$T/new"
 refuses 'models swapped' 1 "models.backbone: this is no backbone model" generate models.backbone="$T/melody" models.melody="$T/backbone" output="$T/new"
 refuses 'init of another shape' 1 "the two models differ: tensor" train data.path="$T/data" train.init="$T/backbone"
 
