@@ -53,8 +53,11 @@ mkdir "$T/many"
 for i in $(seq 40); do for f in "$M"/*.mid; do ln "$f" "$T/many/$i-$(basename "$f")"; done; done
 "$CANTUS" prepare configs/demo-prepare.yaml input="$T/many" output="$T/stopped" workers=2 > /dev/null 2> "$T/stop.log" &
 job=$!
-for _ in $(seq 200); do ls -d "$T"/stopped*.tmp > /dev/null 2>&1 && break; sleep 0.02; done
-children=$(cat /proc/$job/task/$job/children 2> /dev/null)
+for _ in $(seq 200); do
+    children=$(ps -o pid= --ppid $job)
+    [ -n "$children" ] && ls -d "$T"/stopped*.tmp > /dev/null 2>&1 && break
+    sleep 0.02
+done
 kill -INT $job; wait $job; code=$?
 check 'Ctrl-C exits 130' test $code = 130
 check 'and says so' grep -q 'stopped on request' "$T/stop.log"
