@@ -84,9 +84,9 @@ static ct_status keep_lines(const char *folder, const char *name, int64_t step, 
     if (status == CT_OK) {
         char *text = (char *)bytes.at, *keep = text, *line = text;
         for (char *end; (end = strchr(line, '\n')); line = end + 1) {
-            const char *number = csv ? line : line + strcspn(line, ":") + 1;
+            const char *colon = memchr(line, ':', (size_t)(end - line)), *number = csv ? line : colon ? colon + 1 : end;
             bool        heading = csv && line == text;
-            if (!heading && (line[0] == '\n' || strtoll(number, NULL, 10) > step)) continue;
+            if (!heading && (number == end || strtoll(number, NULL, 10) > step)) continue;
             memmove(keep, line, (size_t)(end + 1 - line));
             keep += end + 1 - line;
         }

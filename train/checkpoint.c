@@ -2,9 +2,11 @@
 #include "train/checkpoint.h"
 
 #include "core/file.h"
+#include "core/log.h"
 #include "core/safetensors.h"
 #include "models/checkpoints.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +35,27 @@ static ct_status write_state(const ct_network *n, const ct_counters *counters, c
     return status;
 }
 
+static ct_status write_files(const char *aside, const ct_network *network, const ct_counters *counters, bool state) {
+    char    file[3500], number[32];
+    ct_pair more = {"step", number};
+    snprintf(number, sizeof number, "%lld", (long long)counters->step);
+    snprintf(file, sizeof file, "%s/model.safetensors", aside);
+    CT_TRY(ct_model_save(network->model, file, &more, 1));
+    snprintf(file, sizeof file, "%s/state.safetensors", aside);
+    if (state) CT_TRY(write_state(network, counters, file));
+    return ct_folder_sync(aside);
+}
+
+/* What was begun and can't be finished goes: a full disk would stay full of it. The message stays that of the cause. */
+static ct_status give_up(const char *aside, ct_status status) {
+    ct_arena arena = {0};
+    char    *said = ct_arena_printf(&arena, "%s", ct_message());
+    if (ct_folder_remove(aside) != CT_OK) ct_warn("%s", ct_message());
+    if (said) status = ct_fail(status, "%s", said);
+    ct_arena_free(&arena);
+    return status;
+}
+
 static ct_status save(const char *run, const char *kind, const ct_network *network, const ct_counters *counters,
                       bool state) {
     char     folder[3200], whole[3400], aside[3420], file[3500];
@@ -45,17 +68,10 @@ static ct_status save(const char *run, const char *kind, const ct_network *netwo
     if (ct_folder_exists(whole)) return CT_OK; /* this very step is there already */
     if (ct_folder_exists(aside)) CT_TRY(ct_folder_remove(aside));
     CT_TRY(ct_folder_make(aside));
-    snprintf(file, sizeof file, "%s/model.safetensors", aside);
-    char    number[32];
-    ct_pair more = {"step", number};
-    snprintf(number, sizeof number, "%lld", (long long)counters->step);
-    CT_TRY(ct_model_save(network->model, file, &more, 1));
-    if (state) {
-        snprintf(file, sizeof file, "%s/state.safetensors", aside);
-        CT_TRY(write_state(network, counters, file));
-    }
-    CT_TRY(ct_folder_sync(aside));
-    if (rename(aside, whole) != 0) return ct_fail(CT_EFAIL, "%s: can't rename the finished checkpoint", aside);
+    ct_status written = write_files(aside, network, counters, state);
+    if (written == CT_OK && rename(aside, whole) != 0)
+        written = ct_fail(CT_EFAIL, "%s: can't rename the finished checkpoint: %s", aside, strerror(errno));
+    if (written != CT_OK) return give_up(aside, written);
     CT_TRY(ct_folder_sync(folder));
     ct_status status = ct_checkpoint_list(folder, kind, &arena, &names, &count);
     for (size_t i = 0; status == CT_OK && i < count; i++) {
@@ -83,6 +99,18 @@ static ct_status take(const ct_safetensors *file, const char *path, const char *
     return CT_OK;
 }
 
+/* Bytes of a file are not taken for what they should be: indices are made of them. */
+static ct_status check_state(const char *path, const ct_network *n, const ct_counters *c) {
+    bool            fine = c->step >= 0 && c->update >= 0 && c->micro >= 0 && c->skipped >= 0 && c->waited >= 0;
+    const ct_model *m = n->model;
+    fine = fine && n->step->ring >= 0 && n->step->ring <= (n->memory ? n->memory - 1 : 0);
+    for (int64_t i = 0; fine && i < n->batch * n->memory; i++) {
+        const uint16_t *row = n->memory_rows + i * m->column_count;
+        for (int k = 0; k < m->column_count; k++) fine = fine && (!m->columns[k].size || row[k] < m->columns[k].size);
+    }
+    return fine ? CT_OK : ct_fail(CT_EFAIL, "%s: counters or memory hold values that can't be", path);
+}
+
 ct_status ct_checkpoint_load(const char *checkpoint, ct_network *n, ct_counters *counters) {
     char     path[4096];
     ct_model model;
@@ -102,7 +130,10 @@ ct_status ct_checkpoint_load(const char *checkpoint, ct_network *n, ct_counters 
     if (status == CT_OK) status = take(&file, path, "variance", n->variance, bytes);
     if (status == CT_OK) status = take(&file, path, "memory", copy, memory);
     if (status == CT_OK) status = take(&file, path, "counters", counters, sizeof *counters);
-    if (status == CT_OK) ct_network_memory_load(n, copy);
+    if (status == CT_OK) {
+        ct_network_memory_load(n, copy);
+        status = check_state(path, n, counters);
+    }
     ct_arena_free(&arena);
     ct_safetensors_close(&file);
     return status;
