@@ -89,6 +89,7 @@ void ct_stop_install(void) {
     sigemptyset(&action.sa_mask);
     static const int signals[] = {SIGINT, SIGTERM, SIGUSR1};
     for (size_t i = 0; i < CT_COUNT(signals); i++) sigaction(signals[i], &action, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a limit of file sizes: writing fails and says so */
 }
 
 int ct_stop_asked(void) {

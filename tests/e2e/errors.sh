@@ -43,6 +43,8 @@ check 'nothing of the old one is left' bash -c '! ls -d "$0"/kept.* 2>/dev/null'
 check 'a slash behind the name' "$CANTUS" prepare configs/demo-prepare.yaml input="$T/midi" output="$T/slash//"
 check 'is the same name' diff -r "$T/data" "$T/slash"
 refuses 'no output' 2 "output: a path of 1 to" "$CANTUS" prepare configs/demo-prepare.yaml input="$T/midi" output=
+refuses 'no room' 1 "File too large" bash -c 'ulimit -f 20; exec "$1" prepare configs/demo-prepare.yaml input="$0/midi" output="$0/full"' "$T" "$CANTUS"
+check 'nothing left of it' bash -c '! ls -d "$0"/full* 2>/dev/null' "$T"
 
 # datasets
 train() { "$CANTUS" train configs/demo-backbone.yaml train.out="$T/run" "$@"; }
