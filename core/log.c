@@ -1,6 +1,7 @@
 /* log.c -- lines, bars and signals; see log.h. */
 #include "core/log.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,8 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-static bool                  bar_drawn;
-static volatile sig_atomic_t stop_signal;
+static bool bar_drawn;
+static int  stop_signal; /* 0: none yet */
 
 static void line(const char *prefix, const char *format, va_list arguments) {
     char text[4096];
@@ -76,28 +77,54 @@ void ct_progress_end(ct_progress *progress) {
     progress->total = 0;
 }
 
-static void on_signal(int number) {
-    if (stop_signal && number == SIGINT) _exit(130);
-    stop_signal = number;
+static void stop_signals(sigset_t *set) {
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGUSR1);
 }
 
+static void *wait_for_signals(void *unused) {
+    (void)unused;
+    for (;;) {
+        sigset_t set;
+        int      number;
+        stop_signals(&set);
+        if (sigwait(&set, &number) != 0) continue;
+        if (ct_stop_asked() && number == SIGINT) _exit(130);
+        __atomic_store_n(&stop_signal, number, __ATOMIC_RELAXED);
+    }
+}
+
+/* A thread of its own takes the signals; all others keep them blocked. oneDNN's kernels let the stack pointer wander
+ * through their workspace, so a handler that ran on one of their threads would write its frame into the heap. */
 void ct_stop_install(void) {
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_signal;
-    action.sa_flags = SA_RESTART;
-    sigemptyset(&action.sa_mask);
-    static const int signals[] = {SIGINT, SIGTERM, SIGUSR1};
-    for (size_t i = 0; i < CT_COUNT(signals); i++) sigaction(signals[i], &action, NULL);
-    signal(SIGXFSZ, SIG_IGN); /* a limit of file sizes: writing fails and says so */
+    sigset_t  set;
+    pthread_t thread;
+    stop_signals(&set);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    if (pthread_create(&thread, NULL, wait_for_signals, NULL) == 0)
+        pthread_detach(thread);
+    else
+        pthread_sigmask(SIG_UNBLOCK, &set, NULL); /* then they end the process, as they always do */
+    signal(SIGXFSZ, SIG_IGN);                     /* a limit of file sizes: writing fails and says so */
+}
+
+void ct_stop_ignore(void) {
+    sigset_t set;
+    stop_signals(&set);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN);
+    signal(SIGTERM, SIG_DFL);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 int ct_stop_asked(void) {
-    return stop_signal;
+    return __atomic_load_n(&stop_signal, __ATOMIC_RELAXED);
 }
 
 ct_status ct_stop_check(void) {
-    int number = stop_signal;
+    int number = ct_stop_asked();
     if (!number) return CT_OK;
     return ct_fail(CT_ESTOP, "stopped on request (signal %d)", number);
 }

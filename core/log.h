@@ -32,8 +32,11 @@ double      ct_seconds(void);
 /* "2 h 05 min", "3 min 20 s", "12 s": for people. */
 const char *ct_duration(double seconds, char *text, size_t size);
 
-/* From here on the signals above set the flag instead of killing. */
+/* From here on the signals above set the flag instead of killing. Call it before any other thread is started: they
+ * inherit that the signals are blocked. */
 void      ct_stop_install(void);
+/* In a forked worker process: leave Ctrl-C and SIGUSR1 to the parent, die of SIGTERM. */
+void      ct_stop_ignore(void);
 /* 0, or the signal that asked to stop. */
 int       ct_stop_asked(void);
 /* CT_ESTOP with a message once a stop was asked for, else CT_OK. */

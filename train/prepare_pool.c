@@ -69,9 +69,7 @@ static bool read_all(int pipe, void *bytes, size_t count) {
 
 static _Noreturn void work(const ct_pool *pool, int from, int to) {
     int64_t file;
-    signal(SIGINT, SIG_IGN); /* the parent decides */
-    signal(SIGTERM, SIG_DFL);
-    signal(SIGUSR1, SIG_IGN);
+    ct_stop_ignore();
     while (read_all(from, &file, sizeof file)) {
         char      path[8192];
         ct_arena  arena = {.cap = (size_t)pool->config->most_megabytes << 20};

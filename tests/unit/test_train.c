@@ -304,6 +304,30 @@ static void assert_same_runs(const char *a, const char *b) {
     assert_same_file(checkpoint(a, "best", "model.safetensors"), checkpoint(b, "best", "model.safetensors"));
 }
 
+/* Threads that compute never run a signal's handler (core/log.c says why): they keep the signals blocked. */
+static void computing_threads_block_signals(void **state) {
+    (void)state;
+    fflush(stdout);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        int free_threads = 0;
+        ct_stop_install();
+#pragma omp parallel reduction(+ : free_threads)
+        {
+            sigset_t set;
+            pthread_sigmask(SIG_SETMASK, NULL, &set);
+            free_threads += !(sigismember(&set, SIGINT) && sigismember(&set, SIGTERM) && sigismember(&set, SIGUSR1));
+        }
+        kill(getpid(), SIGUSR1);
+        while (!ct_stop_asked()) usleep(1000);
+        _exit(free_threads);
+    }
+    int how;
+    assert_int_equal(waitpid(child, &how, 0), child);
+    assert_true(WIFEXITED(how) && WEXITSTATUS(how) == 0);
+}
+
 /* In a child process, which a signal may mark: train, with a stop asked for from the start or not. Its exit code: 75
  * for a stop on request, else the status. */
 static int train_in_child(const ct_train_config *c, int signal_number) {
@@ -312,7 +336,8 @@ static int train_in_child(const ct_train_config *c, int signal_number) {
     assert_true(child >= 0);
     if (child == 0) {
         ct_stop_install();
-        if (signal_number) raise(signal_number);
+        if (signal_number) kill(getpid(), signal_number);
+        while (signal_number && !ct_stop_asked()) usleep(1000);
         ct_status status = ct_train(c, NULL, 0);
         fflush(stdout);
         _exit(status == CT_ESTOP ? 75 : (int)status);
@@ -476,6 +501,7 @@ static void patience_ends(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(computing_threads_block_signals),
         cmocka_unit_test(stopped_runs_go_on_as_if_undisturbed),
         cmocka_unit_test(runs_without_checkpoint_begin_again),
         cmocka_unit_test(one_seed_one_run),
