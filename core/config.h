@@ -39,6 +39,10 @@ struct ct_key {
     int64_t       most;
 };
 
+/* One key that is no list; `base` is the struct that `member` lies in. */
+#define CT_KEY(base, path, kind, fallback, low, high, choices, member, doc)                                            \
+    { path, CT_KEY_##kind, fallback, low, high, choices, offsetof(base, member), doc, NULL, 0, 0, 0, 0 }
+
 typedef struct ct_schema {
     const char   *name; /* "train" */
     const ct_key *keys;

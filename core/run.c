@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/utsname.h>
 #include <time.h>
 
@@ -46,6 +47,17 @@ static ct_status open_streams(ct_run *run) {
     return CT_OK;
 }
 
+/* One process at a time may write into a run folder; the system forgets the lock when the process ends. */
+static ct_status lock(ct_run *run) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/lock", run->path);
+    run->lock = fopen(path, "abe");
+    if (!run->lock) return ct_fail(CT_EFAIL, "%s: can't open: %s", path, strerror(errno));
+    if (flock(fileno(run->lock), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return CT_OK;
+    ct_run_close(run);
+    return ct_fail(CT_EFAIL, "%s: another process is training into this folder", run->path);
+}
+
 static ct_status set_path(ct_run *run, const char *path) {
     *run = (ct_run){0};
     if ((size_t)snprintf(run->path, sizeof run->path, "%s", path) >= sizeof run->path)
@@ -63,6 +75,7 @@ ct_status ct_run_create(const char *path, const char *config_yaml, ct_json *prov
                        "on with it)",
                        path);
     CT_TRY(ct_folder_make(path));
+    CT_TRY(lock(out));
     snprintf(file, sizeof file, "%s/config.resolved.yaml", path);
     CT_TRY(ct_file_write(file, config_yaml, strlen(config_yaml)));
     char *text = ct_json_print(provenance, 2, &arena);
@@ -98,6 +111,7 @@ static ct_status keep_lines(const char *folder, const char *name, int64_t step, 
 
 ct_status ct_run_resume(const char *path, int64_t step, ct_run *out) {
     CT_TRY(set_path(out, path));
+    CT_TRY(lock(out));
     CT_TRY(keep_lines(path, "metrics.jsonl", step, false));
     CT_TRY(keep_lines(path, "metrics.csv", step, true));
     return open_streams(out);
@@ -130,5 +144,6 @@ ct_status ct_run_metrics(ct_run *run, int64_t step, const ct_metric *metrics, si
 void ct_run_close(ct_run *run) {
     if (run->jsonl) fclose(run->jsonl);
     if (run->csv) fclose(run->csv);
-    run->jsonl = run->csv = NULL;
+    if (run->lock) fclose(run->lock);
+    run->jsonl = run->csv = run->lock = NULL;
 }

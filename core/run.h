@@ -4,6 +4,7 @@
  *   provenance.json       version, compiler, host, time, seed, dataset hash, command line
  *   metrics.jsonl         one object an interval; metrics.csv the same as a table
  *   checkpoints/          written by train/checkpoint.c
+ *   lock                  held by the process that trains into the folder
  *
  * Owner: the caller; an open run holds two append-only streams until ct_run_close.
  * Fails: CT_EFAIL when the folder is there already and no resume was asked for (nothing in it is touched), or can't be
@@ -17,7 +18,7 @@
 
 typedef struct ct_run {
     char  path[3072];
-    void *jsonl, *csv; /* FILE */
+    void *jsonl, *csv, *lock; /* FILE */
 } ct_run;
 
 /* One number of a metrics line; NAN is left out. */

@@ -4,7 +4,7 @@
 #include "infer/generate.h"
 
 #define KEY(path, kind, fallback, low, high, member, doc)                                                              \
-    { path, CT_KEY_##kind, fallback, low, high, NULL, offsetof(ct_generate_config, member), doc, NULL, 0, 0, 0, 0 }
+    CT_KEY(ct_generate_config, path, kind, fallback, low, high, NULL, member, doc)
 static const ct_key keys[] = {
     KEY("models.backbone", TEXT, NULL, 0, 0, backbone, "run folder or model file of stage 1"),
     KEY("models.melody", TEXT, NULL, 0, 0, melody, "run folder or model file of stage 2"),

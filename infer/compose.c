@@ -1,9 +1,8 @@
 /* compose.c -- see compose.h. */
 #include "infer/compose.h"
 
-#include "core/log.h"
-
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Tokens a piece has room for, besides those of a primer. A bar rarely takes more than a third of this; a piece that
@@ -149,6 +148,12 @@ static ct_status write_stage(ct_composer *c, int stage, const ct_request *reques
                 c->active[i] = false;
                 running--;
             }
+        }
+        if (c->progress) {
+            char detail[64];
+            snprintf(detail, sizeof detail, "%s, %lld tokens", stage == CT_BACKBONE ? "backbones" : "melodies",
+                     (long long)c->tokens);
+            ct_progress_at(c->progress, c->pieces, detail);
         }
         if (!running) break;
         CT_TRY(ct_decoder_step(d, c->active));

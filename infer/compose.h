@@ -11,6 +11,7 @@
 #ifndef CT_INFER_COMPOSE_H
 #define CT_INFER_COMPOSE_H
 
+#include "core/log.h"
 #include "infer/guide.h"
 #include "models/decoder.h"
 
@@ -31,7 +32,9 @@ typedef struct ct_composer {
     ct_decoder      decoder[CT_STAGES];
     ct_sampling     sampling[CT_STAGES];
     int64_t         batch;
-    int64_t         tokens; /* written so far, both stages */
+    int64_t         tokens;   /* written so far, both stages */
+    ct_progress    *progress; /* told after each token, when not NULL */
+    int64_t         pieces;   /* finished before this batch: what progress counts */
     bool           *active;
     uint8_t        *allowed;
     uint64_t       *seed;

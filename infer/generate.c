@@ -273,13 +273,14 @@ static ct_status compose_all(ct_generator *g) {
     ct_progress               progress;
     double                    begun = ct_seconds();
     ct_progress_begin(&progress, "composing", c->count);
+    g->composer.progress = &progress;
     for (int64_t first = 1; first <= c->count; first += g->composer.batch) {
         int64_t   left = c->count - first + 1, count = left < g->composer.batch ? left : g->composer.batch;
         ct_arena  arena = {0};
         ct_status status = compose_batch(g, first, count, &arena);
         ct_arena_free(&arena);
         CT_TRY(status);
-        ct_progress_at(&progress, first + count - 1, "");
+        g->composer.pieces = first + count - 1;
     }
     ct_progress_end(&progress);
     double seconds = ct_seconds() - begun;

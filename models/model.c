@@ -6,8 +6,8 @@
 #include <string.h>
 
 const ct_key ct_rotary_keys[2] = {
-    {"by", CT_KEY_CHOICE, NULL, 0, 0, CT_BY_WORDS, offsetof(ct_rotary, by), "what the pairs turn by", NULL, 0, 0, 0, 0},
-    {"share", CT_KEY_REAL, NULL, 0, 1, NULL, offsetof(ct_rotary, share), "share of a head's pairs", NULL, 0, 0, 0, 0},
+    CT_KEY(ct_rotary, "by", CHOICE, NULL, 0, 0, CT_BY_WORDS, by, "what the pairs turn by"),
+    CT_KEY(ct_rotary, "share", REAL, NULL, 0, 1, NULL, share, "share of a head's pairs"),
 };
 
 static ct_status check(const ct_model_config *c) {

@@ -55,157 +55,25 @@ typedef struct ct_model_config {
 } ct_model_config;
 
 /* The config keys "model.*" with offsets into a struct that holds a ct_model_config at `base`. */
-#define CT_MODEL_KEYS(S, m)                                                                                              \
-    {"model.stage",                                                                                                      \
-     CT_KEY_CHOICE,                                                                                                      \
-     NULL,                                                                                                               \
-     0,                                                                                                                  \
-     0,                                                                                                                  \
-     "backbone|melody",                                                                                                  \
-     offsetof(S, m.stage),                                                                                               \
-     "which of the two models",                                                                                          \
-     NULL,                                                                                                               \
-     0,                                                                                                                  \
-     0,                                                                                                                  \
-     0,                                                                                                                  \
-     0},                                                                                                                 \
-        {"model.layers",       CT_KEY_INTEGER, "4", 1, 256, NULL, offsetof(S, m.layers),                                 \
-         "Transformer layers", NULL,           0,   0, 0,   0},                                                          \
-        {"model.width", CT_KEY_INTEGER, "128", 8, 65536, NULL, offsetof(S, m.width), "numbers a row", NULL, 0, 0, 0, 0}, \
-        {"model.heads",                                                                                                  \
-         CT_KEY_INTEGER,                                                                                                 \
-         "4",                                                                                                            \
-         1,                                                                                                              \
-         1024,                                                                                                           \
-         NULL,                                                                                                           \
-         offsetof(S, m.heads),                                                                                           \
-         "attention heads; divides width, width/heads even",                                                             \
-         NULL,                                                                                                           \
-         0,                                                                                                              \
-         0,                                                                                                              \
-         0,                                                                                                              \
-         0},                                                                                                             \
-        {"model.feed_forward",                                                                                           \
-         CT_KEY_INTEGER,                                                                                                 \
-         "512",                                                                                                          \
-         8,                                                                                                              \
-         1048576,                                                                                                        \
-         NULL,                                                                                                           \
-         offsetof(S, m.feed_forward),                                                                                    \
-         "inner width of the feed-forward part",                                                                         \
-         NULL,                                                                                                           \
-         0,                                                                                                              \
-         0,                                                                                                              \
-         0,                                                                                                              \
-         0},                                                                                                             \
-        {"model.tokens",                                                                                                 \
-         CT_KEY_INTEGER,                                                                                                 \
-         "1024",                                                                                                         \
-         8,                                                                                                              \
-         65536,                                                                                                          \
-         NULL,                                                                                                           \
-         offsetof(S, m.tokens),                                                                                          \
-         "rows of a training window",                                                                                    \
-         NULL,                                                                                                           \
-         0,                                                                                                              \
-         0,                                                                                                              \
-         0,                                                                                                              \
-         0},                                                                                                             \
-        {"model.memory",                                                                                                 \
-         CT_KEY_INTEGER,                                                                                                 \
-         "0",                                                                                                            \
-         0,                                                                                                              \
-         1048576,                                                                                                        \
-         NULL,                                                                                                           \
-         offsetof(S, m.memory),                                                                                          \
-         "Transformer-XL: rows of memory a layer, 0: none",                                                              \
-         NULL,                                                                                                           \
-         0,                                                                                                              \
-         0,                                                                                                              \
-         0,                                                                                                              \
-         0},                                                                                                             \
-        {"model.dropout",                                                                                                \
-         CT_KEY_REAL,                                                                                                    \
-         "0.1",                                                                                                          \
-         0,                                                                                                              \
-         0.9,                                                                                                            \
-         NULL,                                                                                                           \
-         offsetof(S, m.dropout),                                                                                         \
-         "share of activations dropped in training",                                                                     \
-         NULL,                                                                                                           \
-         0,                                                                                                              \
-         0,                                                                                                              \
-         0,                                                                                                              \
-         0},                                                                                                             \
-        {"model.rotary_base",                                                                                            \
-         CT_KEY_REAL,                                                                                                    \
-         "10000",                                                                                                        \
-         2,                                                                                                              \
-         1e9,                                                                                                            \
-         NULL,                                                                                                           \
-         offsetof(S, m.rotary_base),                                                                                     \
-         "RoPE's base for pairs that turn by index",                                                                     \
-         NULL,                                                                                                           \
-         0,                                                                                                              \
-         0,                                                                                                              \
-         0,                                                                                                              \
-         0},                                                                                                             \
-        {"model.rotary",                                                                                                 \
-         CT_KEY_LIST,                                                                                                    \
-         "[{by: index, share: 0.25}, {by: time, share: 0.25}, {by: root, share: 0.5}]",                                  \
-         0,                                                                                                              \
-         0,                                                                                                              \
-         NULL,                                                                                                           \
-         offsetof(S, m.rotary_count),                                                                                    \
-         "what the rotary pairs of a head turn by",                                                                      \
-         ct_rotary_keys,                                                                                                 \
-         2,                                                                                                              \
-         sizeof(ct_rotary),                                                                                              \
-         offsetof(S, m.rotary),                                                                                          \
-         CT_ROTARY_MOST},                                                                                                \
-        {"model.harmony.form",                                                                                           \
-         CT_KEY_CHOICE,                                                                                                  \
-         "table",                                                                                                        \
-         0,                                                                                                              \
-         0,                                                                                                              \
-         "table|mlp|off",                                                                                                \
-         offsetof(S, m.form),                                                                                            \
-         "H-RPE's term on chord pairs: our table, the published MLP, none",                                              \
-         NULL,                                                                                                           \
-         0,                                                                                                              \
-         0,                                                                                                              \
-         0,                                                                                                              \
-         0},                                                                                                             \
-        {"model.harmony.roots",                                                                                          \
-         CT_KEY_BOOL,                                                                                                    \
-         "true",                                                                                                         \
-         0,                                                                                                              \
-         0,                                                                                                              \
-         NULL,                                                                                                           \
-         offsetof(S, m.roots),                                                                                           \
-         "table form: learned E[root difference, quality, quality]",                                                     \
-         NULL,                                                                                                           \
-         0,                                                                                                              \
-         0,                                                                                                              \
-         0,                                                                                                              \
-         0},                                                                                                             \
-        {"model.harmony.function",                                                                                       \
-         CT_KEY_BOOL,                                                                                                    \
-         "true",                                                                                                         \
-         0,                                                                                                              \
-         0,                                                                                                              \
-         NULL,                                                                                                           \
-         offsetof(S, m.function),                                                                                        \
-         "table form: learned D[degree and mode, degree and mode]",                                                      \
-         NULL,                                                                                                           \
-         0,                                                                                                              \
-         0,                                                                                                              \
-         0,                                                                                                              \
-         0},                                                                                                             \
-    {                                                                                                                    \
-        "model.harmony.theory", CT_KEY_BOOL, "true", 0, 0, NULL, offsetof(S, m.theory),                                  \
-            "table form: learned weights of seven distances of music theory", NULL, 0, 0, 0, 0                           \
-    }
+// clang-format off
+#define CT_MODEL_KEYS(S, m) \
+    CT_KEY(S, "model.stage", CHOICE, NULL, 0, 0, "backbone|melody", m.stage, "which of the two models"), \
+    CT_KEY(S, "model.layers", INTEGER, "4", 1, 256, NULL, m.layers, "Transformer layers"), \
+    CT_KEY(S, "model.width", INTEGER, "128", 8, 65536, NULL, m.width, "numbers a row"), \
+    CT_KEY(S, "model.heads", INTEGER, "4", 1, 1024, NULL, m.heads, "attention heads; divides width, width/heads even"), \
+    CT_KEY(S, "model.feed_forward", INTEGER, "512", 8, 1048576, NULL, m.feed_forward, "inner width of the feed-forward part"), \
+    CT_KEY(S, "model.tokens", INTEGER, "1024", 8, 65536, NULL, m.tokens, "rows of a training window"), \
+    CT_KEY(S, "model.memory", INTEGER, "0", 0, 1048576, NULL, m.memory, "Transformer-XL: rows of memory a layer, 0: none"), \
+    CT_KEY(S, "model.dropout", REAL, "0.1", 0, 0.9, NULL, m.dropout, "share of activations dropped in training"), \
+    CT_KEY(S, "model.rotary_base", REAL, "10000", 2, 1e9, NULL, m.rotary_base, "RoPE's base for pairs that turn by index"), \
+    {"model.rotary", CT_KEY_LIST, "[{by: index, share: 0.25}, {by: time, share: 0.25}, {by: root, share: 0.5}]", 0, 0, NULL, \
+     offsetof(S, m.rotary_count), "what the rotary pairs of a head turn by", ct_rotary_keys, 2, sizeof(ct_rotary), \
+     offsetof(S, m.rotary), CT_ROTARY_MOST}, \
+    CT_KEY(S, "model.harmony.form", CHOICE, "table", 0, 0, "table|mlp|off", m.form, "H-RPE's term on chord pairs: our table, the published MLP, none"), \
+    CT_KEY(S, "model.harmony.roots", BOOL, "true", 0, 0, NULL, m.roots, "table form: learned E[root difference, quality, quality]"), \
+    CT_KEY(S, "model.harmony.function", BOOL, "true", 0, 0, NULL, m.function, "table form: learned D[degree and mode, degree and mode]"), \
+    CT_KEY(S, "model.harmony.theory", BOOL, "true", 0, 0, NULL, m.theory, "table form: learned weights of seven distances of music theory")
+// clang-format on
 extern const ct_key ct_rotary_keys[2];
 
 typedef struct ct_tensor_info {

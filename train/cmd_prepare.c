@@ -4,7 +4,7 @@
 #include "train/prepare.h"
 
 #define KEY(path, kind, fallback, low, high, member, doc)                                                              \
-    { path, CT_KEY_##kind, fallback, low, high, NULL, offsetof(ct_prepare_config, member), doc, NULL, 0, 0, 0, 0 }
+    CT_KEY(ct_prepare_config, path, kind, fallback, low, high, NULL, member, doc)
 static const ct_key keys[] = {
     KEY("input", TEXT, NULL, 0, 0, input, "folder of MIDI files, searched through all its folders"),
     KEY("output", TEXT, NULL, 0, 0, output, "dataset folder to make"),

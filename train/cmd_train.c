@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define KEY(path, kind, fallback, low, high, choices, member, doc)                                                     \
-    { path, CT_KEY_##kind, fallback, low, high, choices, offsetof(ct_train_config, member), doc, NULL, 0, 0, 0, 0 }
+    CT_KEY(ct_train_config, path, kind, fallback, low, high, choices, member, doc)
 static const ct_key keys[] = {
     KEY("data.path", TEXT, NULL, 0, 0, NULL, data, "dataset folder, as cantus prepare leaves it"),
     KEY("data.unknown", REAL, "0.25", 0, 1, NULL, unknown,

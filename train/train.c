@@ -86,10 +86,30 @@ static ct_status open_all(ct_trainer *t) {
     return CT_OK;
 }
 
+/* A run goes on with the data it began with. */
+static ct_status check_same_data(const ct_trainer *t) {
+    char     path[4096];
+    ct_arena arena = {0};
+    ct_bytes bytes;
+    ct_json *facts = NULL;
+    snprintf(path, sizeof path, "%s/provenance.json", t->config->out);
+    ct_status status = ct_file_read(path, 1 << 20, &arena, &bytes);
+    if (status == CT_OK) status = ct_json_parse((const char *)bytes.at, bytes.count, path, &facts);
+    if (status == CT_OK && strcmp(ct_json_text(ct_json_get(facts, "dataset_sha256"), ""), t->dataset.hash))
+        status = ct_fail(
+            CT_EFAIL,
+            "%s: %s is not the dataset that %s was begun with (hint: train.init=%s starts a new run from its weights)",
+            ct_config_where("data.path"), t->config->data, t->config->out, t->config->out);
+    ct_json_free(facts);
+    ct_arena_free(&arena);
+    return status;
+}
+
 static ct_status open_run(ct_trainer *t, const char *const *words, size_t word_count) {
     const ct_train_config *c = t->config;
     char                   path[4096];
     if (c->resume == RESUME_AUTO && ct_checkpoint_find(c->out, "last", path, sizeof path)) {
+        CT_TRY(check_same_data(t));
         CT_TRY(ct_checkpoint_load(path, &t->network, &t->at));
         ct_log("resuming from %s", path);
         return ct_run_resume(c->out, t->at.step, &t->run);
@@ -200,6 +220,7 @@ static ct_status report(ct_trainer *t, const ct_validation *v) {
         {"gradient_norm", t->norm},
         {"skipped", (double)a->skipped},
     };
+    if (flops > t->peak) t->peak = fmax(t->peak, ct_cpu_measure_gemm()); /* measured while the machine was busy */
     char left[32], held[96] = "";
     if (v) snprintf(held, sizeof held, "  held out %.4f (open %.4f)", v->all, v->open);
     double done = (double)a->step / (double)t->config->steps, elapsed = ct_seconds() - t->begun,

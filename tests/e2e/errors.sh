@@ -65,6 +65,12 @@ check 'then the last checkpoint is the model' generate models.backbone="$T/unhel
 
 # runs and checkpoints
 refuses 'run folder is there' 1 "is there already; nothing was changed" train data.path="$T/data" train.out="$T/backbone"
+"$CANTUS" prepare configs/demo-prepare.yaml input="$T/midi" output="$T/elsewhere" seed=7 > /dev/null
+resume() { train train.out="$T/backbone" train.resume=auto model.layers=1 model.width=32 model.heads=2 model.feed_forward=64 "$@"; }
+refuses 'resume on other data' 1 "is not the dataset that" resume data.path="$T/elsewhere"
+exec 9> "$T/backbone/lock"; flock 9
+refuses 'two trainings into one folder' 1 "another process is training into this folder" resume data.path="$T/data"
+exec 9>&-
 refuses 'bad shape' 2 "model.heads: 5 does not divide model.width 96" train data.path="$T/data" model.heads=5
 refuses 'missing model' 1 "no such file or run folder" generate models.backbone="$T/nothing" output="$T/new"
 cp -r "$T/backbone" "$T/damaged"; f=$(ls "$T"/damaged/checkpoints/best*/model.safetensors); truncate -s 9999 "$f"
