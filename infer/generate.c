@@ -52,6 +52,9 @@ static ct_status read_options(ct_generator *g) {
     }
     if (*c->lead && *c->primer)
         return ct_fail(CT_EUSAGE, "%s: lead and primer can't be used together", ct_config_where("primer"));
+    if (*c->primer && (*c->key || *c->meter))
+        return ct_fail(CT_EUSAGE, "%s: a primer brings its own key and metre (hint: leave this out)",
+                       ct_config_where(*c->key ? "key" : "meter"));
     g->bars = (int32_t)c->bars;
     return CT_OK;
 }
@@ -74,8 +77,8 @@ static ct_status read_lead(ct_generator *g) {
     CT_TRY(ct_piece_quantise(&g->sheet_piece, &g->arena));
     g->bars = g->sheet.bar_count;
     g->guide.sheet = &g->sheet_piece;
-    g->guide.sheet_key = g->sheet.bars[g->sheet.bar_count - 1].key >= 0 && !*c->key; /* told somewhere */
-    g->guide.sheet_metre = true;                                                     /* an open one is counted as 4/4 */
+    g->guide.sheet_key = !*c->key; /* an open one is the key that fits the chords best: the model would have to guess */
+    g->guide.sheet_metre = true;   /* an open one is counted as 4/4 */
     g->guide.sheet_tempo = !g->open.tempo && !(c->tempo > 0);
     g->guide.sheet_sections = !g->open.sections;
     if (g->guide.metre >= 0 && g->guide.metre != g->sheet_piece.bars[0].metre)

@@ -117,7 +117,10 @@ void ct_guide_backbone(const ct_guide *g, const ct_backbone_state *s, int64_t ne
     }
     if (guide_properties(g, s, allowed)) return;
     if (!g->sheet) return;
-    if (g->sheet_sections) guide_sections(g, s, allowed);
+    if (g->sheet_sections)
+        guide_sections(g, s, allowed);
+    else
+        forbid(allowed, CT_B_SECTION + CT_SECTION_PICKUP, 1, true); /* whoever writes a chart means whole bars */
     guide_chords(g, s, allowed);
 }
 

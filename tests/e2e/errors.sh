@@ -89,6 +89,7 @@ refuses 'no metre' 2 'meter: "4/5" is none of' generate meter=4/5 output="$T/new
 refuses 'too slow' 2 'tempo: 20 is below 30' generate tempo=20 output="$T/new"
 refuses 'output is there' 1 "is there already; nothing was changed" generate output="$T/data"
 echo hello > "$T/junk.mid"
+refuses 'primer and key' 2 "a primer brings its own key and metre" generate primer="$T/junk.mid" key=C output="$T/new"
 refuses 'primer that is no MIDI file' 1 "$T/junk.mid: " generate primer="$T/junk.mid" output="$T/new"
 timeout --foreground --preserve-status -s INT 2 "$CANTUS" generate configs/demo-generate.yaml models.backbone="$T/backbone" \
     models.melody="$T/melody" output="$T/new" count=64 batch=64 bars=256 2> /dev/null

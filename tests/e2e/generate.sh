@@ -56,6 +56,8 @@ printf '| C | Am | F | G7 |\n| C | Dm G | Em7 | C |\n' > "$T/chords.txt"
 printf 'title: Odd\nkey: Bb\ntempo: 101\nmeter: 4/4\n\n[Verse 1]\n| Bb13(#11) | Eb6/9 . F7sus4 Cm7/F | Bbmaj7/D | N.C. |\n[Verse 2]\n| Bb13(#11) | Eb6/9 | F7 | Bb |\n' > "$T/odd.txt"
 printf 'meter: 3/4\n| G | D7 | Em | C |\n| G | D7 | G | G |\n' > "$T/waltz.txt"
 check 'a sheet with nothing but chords' lead chords
+check 'in the key that fits them' bash -c 'for i in 1 2 3; do grep -qx "key: C" "$0/piece-000$i.txt" || exit 1; done' "$T/chords"
+check 'whose first bar is no pickup' bash -c '! grep -qi pickup "$0"/piece-000?.txt' "$T/chords"
 check 'a sheet with odd symbols' lead odd
 check 'odd symbols as they were written' grep -qF 'Bb13(#11)' "$T/odd/piece-0002.txt"
 check 'its sections too' grep -qF '[Verse 2]' "$T/odd/piece-0003.txt"
