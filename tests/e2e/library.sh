@@ -2,7 +2,7 @@
 # Counts checks: check NAME COMMAND... passes when the command exits 0; finish prints the closing line.
 passed=0 failed=0 skipped=0
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
-CANTUS=${CANTUS:-build/cantus} TMP=${TMP:-$(mktemp -d)}
+export CANTUS=${CANTUS:-build/cantus} TMP=${TMP:-$(mktemp -d)}
 check() {
     local name=$1; shift
     if "$@" > "$TMP/check.log" 2>&1; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $name: $*"; tail -5 "$TMP/check.log"; fi
