@@ -54,7 +54,7 @@ for i in $(seq 40); do for f in "$M"/*.mid; do ln "$f" "$T/many/$i-$(basename "$
 "$CANTUS" prepare configs/demo-prepare.yaml input="$T/many" output="$T/stopped" workers=2 > /dev/null 2> "$T/stop.log" &
 job=$!
 for _ in $(seq 200); do
-    children=$(ps -o pid= --ppid $job)
+    children=$(awk -v parent=$job '$4 == parent {print $1}' /proc/[0-9]*/stat 2> /dev/null)
     [ -n "$children" ] && ls -d "$T"/stopped*.tmp > /dev/null 2>&1 && break
     sleep 0.02
 done
