@@ -115,13 +115,14 @@ require: # what can't be built without; said once, before the compiler says it a
 deps: ## install what is missing (Debian or Ubuntu; prints the command first); OPTIONAL=1: MPI, FluidSynth too
 	@third_party/install $(if $(OPTIONAL),--optional)
 ready:
-	@third_party/install --if-missing
+	@third_party/install $(or $(INSTALL),--if-missing)
 	@$(MAKE) --no-print-directory $(if $(filter-out 0,$(MISSING_N)),-B) $(CONFIG) >/dev/null
 
 demo: ready ## from nothing to new music in out/demo (installs what is missing)
 	@$(MAKE) --no-print-directory all
 	@tests/demo.sh $(BIN)
 
+test test-all: INSTALL := --tests
 test: ready ## unit and end-to-end tests (installs what is missing)
 	@$(MAKE) --no-print-directory test-run
 tools: $(TOOLS) ## measuring tools under build/<profile>/tools
