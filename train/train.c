@@ -4,9 +4,9 @@
 #include "core/log.h"
 #include "core/run.h"
 #include "models/checkpoints.h"
+#include "models/held_out.h"
+#include "models/ngram.h"
 #include "train/checkpoint.h"
-#include "train/ngram.h"
-#include "train/validate.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -10,7 +10,7 @@
 #include "models/harmony.h"
 #include "models/network.h"
 #include "music_fixture.h"
-#include "train/validate.h"
+#include "models/held_out.h"
 
 #include <math.h>
 #include <stdio.h>

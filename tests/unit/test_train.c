@@ -9,11 +9,11 @@
 #include "core/log.h"
 #include "core/run.h"
 #include "models/checkpoints.h"
+#include "models/held_out.h"
+#include "models/ngram.h"
 #include "small_dataset.h"
 #include "train/checkpoint.h"
-#include "train/ngram.h"
 #include "train/train.h"
-#include "train/validate.h"
 
 #include <math.h>
 #include <signal.h>

@@ -1,5 +1,5 @@
-/* validate.c -- see validate.h. */
-#include "train/validate.h"
+/* held_out.c -- see held_out.h. */
+#include "models/held_out.h"
 
 #include "core/log.h"
 

@@ -1,4 +1,4 @@
-/* validate.h -- held-out loss of a model: every song of a split, as it stands, each token counted once.
+/* held_out.h -- held-out loss of a model: every song of a split, as it stands, each token counted once.
  *
  * With memory, songs are read as streams (each line of the batch its own songs, the
  * memory emptied before); without, a song longer than the window is read in windows
@@ -9,8 +9,8 @@
  * Fails: CT_ENOMEM. A wish to stop is not heard: the validation of a step belongs to the step, so that a run that goes
  * on from there is the undisturbed one (train.valid_songs bounds how long it takes).
  */
-#ifndef CT_TRAIN_VALIDATE_H
-#define CT_TRAIN_VALIDATE_H
+#ifndef CT_MODELS_HELD_OUT_H
+#define CT_MODELS_HELD_OUT_H
 
 #include "models/network.h"
 

@@ -1,5 +1,5 @@
 /* ngram.c -- see ngram.h. */
-#include "train/ngram.h"
+#include "models/ngram.h"
 
 #include "core/log.h"
 #include "core/music/tokens.h"

@@ -9,8 +9,8 @@
  * Owner: the model's own tables, until ct_ngram_free.
  * Fails: CT_ENOMEM; CT_EFAIL for vocabularies over 4095 (a key of five tokens must fit 60 bits).
  */
-#ifndef CT_TRAIN_NGRAM_H
-#define CT_TRAIN_NGRAM_H
+#ifndef CT_MODELS_NGRAM_H
+#define CT_MODELS_NGRAM_H
 
 #include "core/data/dataset.h"
 
