@@ -3,11 +3,27 @@
  * core/main.c holds the table; each command lives in its folder (train/cmd_train.c,
  * ...) as an extern ct_command. A command reads its words, does its work and
  * returns a status; main() prints the message and turns it into the exit code.
+ *
+ * Options are declared in a table and read before the command runs; each leaves
+ * what was given in a variable of the command's file:
+ *
+ *   static const char *dry_run; // NULL: not given; "" for an option without a value
+ *   static const ct_option options[] = {{"--dry-run", NULL, "say what would be done, and do nothing", &dry_run}};
+ *
+ * They may stand anywhere behind the command, as `--name`, `--name value` or `--name=value`; `--` ends them.
+ * Fails: CT_EUSAGE for an option that the command has not, a value too few or too many.
  */
 #ifndef CT_CORE_COMMAND_H
 #define CT_CORE_COMMAND_H
 
 #include "core/config.h"
+
+typedef struct ct_option {
+    const char  *name;  /* "--index" */
+    const char  *value; /* "N": word for its value in --help; NULL: it takes none */
+    const char  *doc;   /* one line */
+    const char **given; /* where its value goes */
+} ct_option;
 
 typedef struct ct_command {
     const char      *name;
@@ -15,8 +31,15 @@ typedef struct ct_command {
     const char      *summary; /* one line */
     const char      *details; /* paragraphs of --help, or NULL */
     const ct_schema *schema;  /* its config keys, or NULL */
-    ct_status (*run)(int count, char **words);
+    const ct_option *options; /* its own options, or NULL */
+    size_t           option_count;
+    ct_status (*run)(int count, char **words); /* the words without options */
 } ct_command;
+
+/* Take the options out of `words`, in place; the `count` words left keep their order. */
+CT_NODISCARD ct_status ct_command_options(const ct_command *command, int *count, char **words);
+/* The options as lines for --help; "" when there are none. */
+char                  *ct_command_option_help(const ct_command *command, ct_arena *arena);
 
 /* Read the usual words `CONFIG [key=value ...]` of a command into its config. */
 CT_NODISCARD ct_status ct_command_config(const ct_command *command, int count, char **words, ct_arena *arena,

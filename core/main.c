@@ -27,6 +27,8 @@ static ct_status print_command_help(const ct_command *command) {
     ct_arena arena = {0};
     printf("usage: cantus %s %s\n\n%s\n", command->name, command->usage, command->summary);
     if (command->details) printf("\n%s", command->details);
+    const char *options = ct_command_option_help(command, &arena);
+    if (options && *options) printf("\nOptions:\n%s", options);
     if (command->schema) {
         const char *keys = ct_config_help(command->schema, &arena);
         if (!keys) return CT_ENOMEM;
@@ -57,7 +59,9 @@ static ct_status run(int argc, char **argv) {
         if (strcmp(commands[i]->name, argv[1])) continue;
         for (int k = 2; k < argc; k++)
             if (!strcmp(argv[k], "--help") || !strcmp(argv[k], "-h")) return print_command_help(commands[i]);
-        return commands[i]->run(argc - 2, argv + 2);
+        int count = argc - 2;
+        CT_TRY(ct_command_options(commands[i], &count, argv + 2));
+        return commands[i]->run(count, argv + 2);
     }
     return ct_fail(CT_EUSAGE, "unknown command \"%s\" (hint: cantus --help lists them)", argv[1]);
 }
