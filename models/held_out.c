@@ -13,30 +13,31 @@ static double loss_at(const ct_network *n, int64_t i) {
     return n->model->dtype == CT_F64 ? ((const double *)n->loss)[i] : (double)((const float *)n->loss)[i];
 }
 
-static ct_kind_loss *kind_of(ct_validation *v, const char *token) {
-    size_t length = strcspn(token, "_");
-    if (length >= sizeof v->kinds[0].name) length = sizeof v->kinds[0].name - 1;
-    for (int k = 0; k < v->kind_count; k++)
-        if (strlen(v->kinds[k].name) == length && !strncmp(v->kinds[k].name, token, length)) return &v->kinds[k];
-    ct_kind_loss *kind = &v->kinds[v->kind_count < CT_KINDS_MOST ? v->kind_count++ : CT_KINDS_MOST - 1];
-    memcpy(kind->name, token, length);
-    kind->name[length] = 0;
-    return kind;
+typedef struct ct_place { /* one row of logits, and the log of their summed exponentials */
+    const void *logits;
+    bool        wide;
+    double      log_sum;
+} ct_place;
+
+static double logit(const ct_place *p, int token) {
+    return p->wide ? ((const double *)p->logits)[token] : (double)((const float *)p->logits)[token];
 }
 
-static void add(const ct_network *n, const ct_batch *b, ct_validation *v) {
+static double log_p(const void *context, int token) {
+    return logit(context, token) - ((const ct_place *)context)->log_sum;
+}
+
+static void add(const ct_network *n, const ct_batch *b, ct_scores *scores) {
+    const int64_t V = n->model->vocabulary_size;
     for (int64_t line = 0; line < b->batch; line++)
         for (int64_t t = 0; t < b->tokens; t++) {
-            int64_t i = line * b->tokens + t;
+            int64_t i = line * b->tokens + t, row = line * n->tokens + t;
             int32_t target = b->target[i];
             if (target < 0) continue;
-            double        nats = loss_at(n, line * n->tokens + t);
-            ct_kind_loss *kind = kind_of(v, n->model->vocabulary[target]);
-            kind->sum += nats, kind->count++;
-            v->all += nats, v->targets++;
-            if (!b->open[i]) continue;
-            kind->open_sum += nats, kind->open_count++;
-            v->open += nats, v->open_targets++;
+            ct_place place = {.logits = (const char *)n->logits + (size_t)(row * V) * ct_dtype_size(n->model->dtype),
+                              .wide = n->model->dtype == CT_F64};
+            place.log_sum = loss_at(n, row) + logit(&place, target);
+            ct_scores_add(scores, b->song[i], target, b->open[i], log_p, &place);
         }
 }
 
@@ -72,49 +73,59 @@ static void lay(const ct_network *n, const ct_dataset *d, int stage, const int64
     }
 }
 
-static ct_status read_all(ct_network *n, const ct_dataset *d, int stage, const int64_t *songs, int64_t count,
-                          ct_reader *readers, ct_batch *b, ct_validation *v) {
-    int64_t     next = 0;
-    ct_progress progress;
+static ct_status read_all(ct_network *n, const ct_held_out *what, const int64_t *songs, int64_t count,
+                          ct_reader *readers, ct_batch *b, ct_scores *scores) {
+    const ct_column *columns = what->dataset->stage[what->stage].columns;
+    int64_t          next = 0;
+    ct_progress      progress;
     ct_progress_begin(&progress, "validating", count);
     for (;;) {
-        int64_t targets = 0;
-        for (int64_t line = 0; line < b->batch; line++) lay(n, d, stage, songs, count, &next, &readers[line], line, b);
-        for (int64_t i = 0; i < b->batch * b->tokens; i++) targets += b->song[i] >= 0;
-        if (!targets) break;
+        int64_t rows = 0;
+        for (int64_t line = 0; line < b->batch; line++) {
+            lay(n, what->dataset, what->stage, songs, count, &next, &readers[line], line, b);
+            for (int group = 1; group < CT_GROUP_COUNT; group++)
+                if (what->unknown >> group & 1) ct_batch_hide(b, columns, group, line);
+        }
+        for (int64_t i = 0; i < b->batch * b->tokens; i++) rows += b->song[i] >= 0;
+        if (!rows) break;
         CT_TRY(ct_network_fill(n, b));
         CT_TRY(ct_network_forward(n));
         CT_TRY(ct_network_remember(n));
-        add(n, b, v);
+        add(n, b, scores);
         ct_progress_at(&progress, next, "");
     }
     ct_progress_end(&progress);
     return CT_OK;
 }
 
-ct_status ct_validate(ct_network *n, const ct_dataset *d, int stage, ct_split split, int64_t most, ct_validation *out) {
-    ct_arena   arena = {0};
+ct_status ct_held_out_songs(const ct_held_out *what, ct_arena *arena, int64_t **songs, int64_t *count) {
+    CT_TRY(ct_dataset_split(what->dataset, what->split, arena, songs, count));
+    if (what->songs && *count > what->songs) *count = what->songs;
+    return CT_OK;
+}
+
+ct_status ct_held_out_network(const ct_held_out *what, ct_network *n, ct_arena *arena, ct_scores *out) {
+    ct_arena   own = {0};
     int64_t   *songs, count;
     ct_batch   batch;
     ct_step    step = *n->step;
     size_t     bytes = ct_network_memory_bytes(n);
-    void      *memory = ct_arena_alloc(&arena, bytes, 1);
-    ct_reader *readers = CT_NEW(&arena, ct_reader, (size_t)n->batch);
-    ct_status  status = memory && readers ? ct_dataset_split(d, split, &arena, &songs, &count) : CT_ENOMEM;
-    *out = (ct_validation){0};
-    if (status == CT_OK) status = ct_batch_make(&arena, n->batch, n->tokens, n->model->column_count, &batch);
+    void      *memory = ct_arena_alloc(&own, bytes, 1);
+    ct_reader *readers = CT_NEW(&own, ct_reader, (size_t)n->batch);
+    ct_status  status = memory && readers ? ct_held_out_songs(what, &own, &songs, &count) : CT_ENOMEM;
+    if (status == CT_OK) status = ct_batch_make(&own, n->batch, n->tokens, n->model->column_count, &batch);
+    if (status == CT_OK)
+        status =
+            ct_scores_make((const char *const *)n->model->vocabulary, n->model->vocabulary_size, count, arena, out);
     if (status == CT_OK) {
         for (int64_t i = 0; i < n->batch; i++) readers[i].song = -1;
         ct_network_memory_save(n, memory);
         ct_network_forget(n);
         n->step->train = false;
-        if (most && count > most) count = most;
-        status = read_all(n, d, stage, songs, count, readers, &batch, out);
+        status = read_all(n, what, songs, count, readers, &batch, out);
         *n->step = step;
         ct_network_memory_load(n, memory);
     }
-    ct_arena_free(&arena);
-    if (out->targets) out->all /= (double)out->targets;
-    if (out->open_targets) out->open /= (double)out->open_targets;
+    ct_arena_free(&own);
     return status;
 }

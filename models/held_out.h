@@ -1,9 +1,10 @@
-/* held_out.h -- held-out loss of a model: every song of a split, as it stands, each token counted once.
+/* held_out.h -- held-out loss of a network: every song of a split, as it stands, each token counted once.
  *
  * With memory, songs are read as streams (each line of the batch its own songs, the
  * memory emptied before); without, a song longer than the window is read in windows
  * that overlap by half, so that every token has a context like the one it will have
- * when the model writes. No dropout, no transposition, all columns known.
+ * when the model writes. No dropout, no transposition; all columns known, or one
+ * group of them (rhythm, section, key, next chord, bars left) unknown throughout.
  *
  * Owner: the caller. The network's memory is put back afterwards.
  * Fails: CT_ENOMEM. A wish to stop is not heard: the validation of a step belongs to the step, so that a run that goes
@@ -13,22 +14,20 @@
 #define CT_MODELS_HELD_OUT_H
 
 #include "models/network.h"
+#include "models/score.h"
 
-enum { CT_KINDS_MOST = 32 };
-typedef struct ct_kind_loss { /* tokens of one kind: the word before the first "_" of their names */
-    char   name[24];
-    double sum, count, open_sum, open_count;
-} ct_kind_loss;
+typedef struct ct_held_out {
+    const ct_dataset *dataset;
+    int               stage;
+    ct_split          split;
+    int64_t           songs;   /* at most so many of the split, 0: all */
+    unsigned          unknown; /* bit g: the columns of ct_group g are made unknown */
+} ct_held_out;
 
-typedef struct ct_validation {
-    double       all, open; /* nats a token: all targets; those the grammar left open */
-    int64_t      targets, open_targets;
-    ct_kind_loss kinds[CT_KINDS_MOST];
-    int          kind_count;
-} ct_validation;
-
-/* `songs`: at most so many of the split (0: all). */
-CT_NODISCARD ct_status ct_validate(ct_network *network, const ct_dataset *dataset, int stage, ct_split split,
-                                   int64_t songs, ct_validation *out);
+/* Scores of the songs, in the order of the split; they lie in the arena. */
+CT_NODISCARD ct_status ct_held_out_network(const ct_held_out *what, ct_network *network, ct_arena *arena,
+                                           ct_scores *out);
+/* Songs of the split to be scored: indices into the dataset, in the arena. */
+CT_NODISCARD ct_status ct_held_out_songs(const ct_held_out *what, ct_arena *arena, int64_t **songs, int64_t *count);
 
 #endif

@@ -4,7 +4,6 @@
 #include "core/log.h"
 #include "core/music/tokens.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,21 +77,21 @@ static bool count_song(ct_ngram *m, const uint16_t *tokens, int64_t count) {
     return true;
 }
 
-/* Tokens of a song in key `shift`, into `out`. */
-static void song_tokens(const ct_dataset *d, int stage, const ct_song *song, int shift, uint16_t *out) {
-    int      columns = d->stage[stage].column_count;
-    uint16_t row[CT_COLUMNS_MAX];
-    for (int64_t i = 0; i < song->rows[stage]; i++) {
-        memcpy(row, ct_dataset_row(d, stage, song->first[stage] + i), (size_t)columns * sizeof *row);
+void ct_song_tokens(const ct_dataset *d, int stage, int64_t song, int shift, uint16_t *out) {
+    const ct_song *s = &d->songs[song];
+    int            columns = d->stage[stage].column_count;
+    uint16_t       row[CT_COLUMNS_MAX];
+    for (int64_t i = 0; i < s->rows[stage]; i++) {
+        memcpy(row, ct_dataset_row(d, stage, s->first[stage] + i), (size_t)columns * sizeof *row);
         if (shift) ct_rows_transpose((ct_stage)stage, row, 1, shift);
         out[i] = row[0];
     }
 }
 
-static int64_t longest(const ct_dataset *d, int stage) {
+static int64_t longest(const ct_dataset *d, int stage, const int64_t *songs, int64_t count) {
     int64_t most = 1;
-    for (int64_t i = 0; i < d->song_count; i++)
-        if (d->songs[i].rows[stage] > most) most = d->songs[i].rows[stage];
+    for (int64_t i = 0; i < count; i++)
+        if (d->songs[songs[i]].rows[stage] > most) most = d->songs[songs[i]].rows[stage];
     return most;
 }
 
@@ -129,25 +128,26 @@ static bool finish(ct_ngram *m) {
     return true;
 }
 
-ct_status ct_ngram_train(const ct_dataset *d, int stage, ct_split split, int order, ct_ngram **out) {
+ct_status ct_ngram_train(const ct_dataset *d, int stage, const int64_t *songs, int64_t count, int order,
+                         ct_ngram **out) {
     const ct_stage_data *s = &d->stage[stage];
     CT_ASSERT(order >= 1 && order <= CT_NGRAM_MOST);
-    if (s->vocabulary_size > 4095)
-        return ct_fail(CT_EFAIL, "no count model for a vocabulary of %d tokens (at most 4095)", s->vocabulary_size);
+    if (s->vocabulary_size > CT_NGRAM_VOCABULARY_MOST)
+        return ct_fail(CT_EFAIL, "no count model for a vocabulary of %d tokens (at most %d)", s->vocabulary_size,
+                       CT_NGRAM_VOCABULARY_MOST);
     ct_ngram *m = calloc(1, sizeof *m);
-    uint16_t *tokens = malloc((size_t)longest(d, stage) * sizeof *tokens);
+    uint16_t *tokens = malloc((size_t)longest(d, stage, songs, count) * sizeof *tokens);
     bool      fine = m && tokens;
     if (m) {
         m->order = order;
         m->vocabulary = s->vocabulary_size;
     }
     ct_progress progress;
-    ct_progress_begin(&progress, "counting, to compare with", d->song_count);
-    for (int64_t i = 0; i < d->song_count && fine; i++) {
-        for (int shift = s->native ? -5 : 0; shift <= (s->native ? 6 : 0) && fine && d->songs[i].split == split;
-             shift++) {
-            song_tokens(d, stage, &d->songs[i], shift, tokens);
-            fine = count_song(m, tokens, d->songs[i].rows[stage]) && !ct_stop_asked();
+    ct_progress_begin(&progress, "counting, to compare with", count);
+    for (int64_t i = 0; i < count && fine; i++) {
+        for (int shift = s->native ? -5 : 0; shift <= (s->native ? 6 : 0) && fine; shift++) {
+            ct_song_tokens(d, stage, songs[i], shift, tokens);
+            fine = count_song(m, tokens, d->songs[songs[i]].rows[stage]) && !ct_stop_asked();
         }
         ct_progress_at(&progress, i + 1, "");
     }
@@ -158,19 +158,20 @@ ct_status ct_ngram_train(const ct_dataset *d, int stage, ct_split split, int ord
         bool empty = m && !m->grams.used;
         ct_ngram_free(m);
         CT_TRY(ct_stop_check());
-        return empty ? ct_fail(CT_EFAIL, "%s: nothing to count in the split %s", d->path, ct_split_names[split])
+        return empty ? ct_fail(CT_EFAIL, "%s: nothing to count in %lld songs", d->path, (long long)count)
                      : ct_fail(CT_ENOMEM, "out of memory");
     }
     *out = m;
     return CT_OK;
 }
 
-double ct_ngram_log(const ct_ngram *m, const uint16_t *tokens, int64_t at) {
+double ct_ngram_p(const ct_ngram *m, const uint16_t *tokens, int64_t at, int token) {
     uint64_t window = 0;
-    for (int i = 0; i < m->order; i++) {
-        int64_t k = at - m->order + 1 + i;
+    for (int i = 1; i < m->order; i++) {
+        int64_t k = at - m->order + i;
         window = window << 12 | (k < 0 ? (uint64_t)m->vocabulary : tokens[k]);
     }
+    window = window << 12 | (uint64_t)token;
     double p = 1.0 / m->vocabulary;
     for (int n = 1; n <= m->order; n++) {
         const ct_entry *context = look(&m->contexts, CONTEXT | key_of(window >> 12, n - 1));
@@ -179,30 +180,7 @@ double ct_ngram_log(const ct_ngram *m, const uint16_t *tokens, int64_t at) {
         double          total = context->count, discounted = gram->key ? gram->count - m->discount[n] : 0;
         p = (discounted > 0 ? discounted : 0) / total + m->discount[n] * context->kinds / total * p;
     }
-    return log(p);
-}
-
-ct_status ct_ngram_evaluate(const ct_ngram *m, const ct_dataset *d, int stage, ct_split split, double *all,
-                            double *open) {
-    const ct_stage_data *s = &d->stage[stage];
-    int                  flag = ct_column_find(s->columns, s->column_count, "open");
-    uint16_t            *tokens = malloc((size_t)longest(d, stage) * sizeof *tokens);
-    double               sum[2] = {0}, count[2] = {0};
-    if (!tokens) return ct_fail(CT_ENOMEM, "out of memory");
-    for (int64_t i = 0; i < d->song_count; i++) {
-        if (d->songs[i].split != split) continue;
-        song_tokens(d, stage, &d->songs[i], 0, tokens);
-        for (int64_t t = 1; t < d->songs[i].rows[stage]; t++) {
-            bool   free_choice = flag < 0 || ct_dataset_row(d, stage, d->songs[i].first[stage] + t)[flag];
-            double nats = -ct_ngram_log(m, tokens, t);
-            sum[0] += nats, count[0]++;
-            if (free_choice) sum[1] += nats, count[1]++;
-        }
-    }
-    free(tokens);
-    *all = count[0] > 0 ? sum[0] / count[0] : 0;
-    *open = count[1] > 0 ? sum[1] / count[1] : 0;
-    return CT_OK;
+    return p;
 }
 
 void ct_ngram_free(ct_ngram *model) {

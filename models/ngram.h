@@ -4,7 +4,7 @@
  * the distinct tokens that came before (Kneser & Ney 1995; Chen & Goodman 1998,
  * the interpolated form). Songs are padded with n - 1 start symbols. It reads the
  * token column only: the same songs, in all twelve keys where the data can be
- * transposed.
+ * transposed. song_cache.h adds what the song itself has said so far.
  *
  * Owner: the model's own tables, until ct_ngram_free.
  * Fails: CT_ENOMEM; CT_EFAIL for vocabularies over 4095 (a key of five tokens must fit 60 bits).
@@ -14,17 +14,18 @@
 
 #include "core/data/dataset.h"
 
-enum { CT_NGRAM_MOST = 5 };
+enum { CT_NGRAM_MOST = 5, CT_NGRAM_VOCABULARY_MOST = 4095 };
 
 typedef struct ct_ngram ct_ngram;
 
-/* Count the songs of a split of one stage. */
-CT_NODISCARD ct_status ct_ngram_train(const ct_dataset *dataset, int stage, ct_split split, int order, ct_ngram **out);
-/* p(tokens[at] | the tokens before it), natural log. */
-double                 ct_ngram_log(const ct_ngram *model, const uint16_t *tokens, int64_t at);
-/* Mean -log p in nats over the songs of a split as they are: all targets, and those the grammar left open. */
-CT_NODISCARD ct_status ct_ngram_evaluate(const ct_ngram *model, const ct_dataset *dataset, int stage, ct_split split,
-                                         double *all, double *open);
+/* Count the given songs of one stage (indices into the dataset). */
+CT_NODISCARD ct_status ct_ngram_train(const ct_dataset *dataset, int stage, const int64_t *songs, int64_t count,
+                                      int order, ct_ngram **out);
+/* p(token | tokens[0 .. at - 1]) */
+double                 ct_ngram_p(const ct_ngram *model, const uint16_t *tokens, int64_t at, int token);
 void                   ct_ngram_free(ct_ngram *model);
+
+/* The token column of a song, `shift` semitones up, into out[rows]. */
+void ct_song_tokens(const ct_dataset *dataset, int stage, int64_t song, int shift, uint16_t *out);
 
 #endif

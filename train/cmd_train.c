@@ -37,7 +37,10 @@ static const ct_key keys[] = {
     KEY("train.valid_songs", INTEGER, "0", 0, 1e9, NULL, valid_songs, "songs a validation reads, 0: all of the split"),
     KEY("train.most_skipped", INTEGER, "20", 1, 1e9, NULL, most_skipped,
         "steps with a loss or gradient that is not finite, in a row, that end the run"),
-    KEY("train.count_model", INTEGER, "5", 0, 5, NULL, order, "order of the Kneser-Ney model to compare with, 0: none"),
+    KEY("train.count_model", INTEGER, "5", 0, 5, NULL, order,
+        "compare with Kneser-Ney models of order 3 up to this, and of order 4 with a cache of the song; 0: none"),
+    KEY("train.count_songs", INTEGER, "2000", 0, 1e9, NULL, count_songs,
+        "training songs that the count models read, spread evenly, 0: all"),
 };
 #undef KEY
 const ct_schema ct_train_schema = {"train", keys, CT_COUNT(keys)};

@@ -4,8 +4,7 @@
 #include "core/log.h"
 #include "core/run.h"
 #include "models/checkpoints.h"
-#include "models/held_out.h"
-#include "models/ngram.h"
+#include "models/comparison.h"
 #include "train/checkpoint.h"
 
 #include <math.h>
@@ -13,6 +12,7 @@
 #include <string.h>
 
 enum { RESUME_NEVER, RESUME_AUTO };
+enum { BOOTSTRAP = 1000 }; /* samples of the final report */
 
 typedef struct ct_trainer {
     const ct_train_config *config;
@@ -26,7 +26,7 @@ typedef struct ct_trainer {
     double                 interval_begun;
     double                 norm; /* of the last step's gradient */
     bool                   last_finite;
-    double                 baseline_open, baseline_all; /* NAN: none */
+    ct_comparison          comparison; /* count models, and at the end the best checkpoint */
 } ct_trainer;
 
 double ct_learning_rate(const ct_train_config *c, int64_t step) {
@@ -139,6 +139,7 @@ static ct_status open_run(ct_trainer *t, const char *const *words, size_t word_c
 }
 
 static void close_all(ct_trainer *t) {
+    ct_comparison_free(&t->comparison);
     ct_run_close(&t->run);
     ct_network_free(&t->network);
     ct_model_free(&t->model);
@@ -202,6 +203,10 @@ static ct_status step(ct_trainer *t) {
 }
 
 /* ---- metrics */
+typedef struct ct_validation { /* nats a token of held-out songs, NAN: there are none */
+    double all, open;
+} ct_validation;
+
 static ct_status report(ct_trainer *t, const ct_validation *v) {
     ct_counters *a = &t->at;
     double       seconds = ct_seconds() - t->interval_begun, tokens = (double)a->window_tokens / seconds;
@@ -247,18 +252,19 @@ static bool holds_out(const ct_trainer *t) {
     return any;
 }
 
-static ct_status baseline(ct_trainer *t) {
-    t->baseline_all = t->baseline_open = NAN;
-    if (!t->config->order || !holds_out(t)) return CT_OK;
-    ct_ngram *counts;
-    CT_TRY(ct_ngram_train(&t->dataset, t->config->model.stage, CT_TRAIN, (int)t->config->order, &counts));
-    ct_status status =
-        ct_ngram_evaluate(counts, &t->dataset, t->config->model.stage, CT_VALID, &t->baseline_all, &t->baseline_open);
-    ct_ngram_free(counts);
-    CT_TRY(status);
-    ct_log(
-        "to compare with: Kneser-Ney of order %lld on the same songs and keys: held out %.4f (open %.4f) nats a token",
-        (long long)t->config->order, t->baseline_all, t->baseline_open);
+static ct_status count_models(ct_trainer *t) {
+    const ct_train_config *c = t->config;
+    const ct_held_out      what = {
+             .dataset = &t->dataset, .stage = c->model.stage, .split = CT_VALID, .songs = c->valid_songs};
+    ct_comparison_begin(&t->comparison, &what, BOOTSTRAP, (uint64_t)c->seed);
+    if (!c->order || !holds_out(t)) return CT_OK;
+    CT_TRY(ct_comparison_counts(
+        &t->comparison,
+        &(ct_count_options){.least = 3, .most = (int)c->order, .cache = true, .songs = c->count_songs}));
+    const ct_rival *best = ct_comparison_best_counts(&t->comparison);
+    if (best)
+        ct_log("to compare with: %s on the same songs and keys: held out %.4f (open %.4f) nats a token", best->name,
+               ct_scores_mean(&best->scores, CT_MEASURE_ALL), ct_scores_mean(&best->scores, CT_MEASURE_OPEN));
     return CT_OK;
 }
 
@@ -273,29 +279,41 @@ static ct_status take_best(ct_trainer *t) {
     return status;
 }
 
+static ct_status write_comparison(ct_trainer *t) {
+    char     path[4200];
+    ct_arena arena = {0};
+    ct_json *json = ct_comparison_json(&t->comparison);
+    char    *text = ct_json_print(json, 1, &arena);
+    ct_json_free(json);
+    snprintf(path, sizeof path, "%s/held-out.json", t->config->out);
+    ct_status status = text ? ct_file_write(path, text, strlen(text)) : CT_ENOMEM;
+    ct_arena_free(&arena);
+    return status;
+}
+
 static ct_status summary(ct_trainer *t) {
-    ct_validation v;
-    char          took[32];
-    CT_TRY(take_best(t));
-    CT_TRY(ct_validate(&t->network, &t->dataset, t->config->model.stage, CT_VALID, t->config->valid_songs, &v));
-    if (!v.targets) {
-        printf("%s: %lld steps in %s; no song is held out to measure the model with\n", t->config->out,
-               (long long)t->at.step, ct_duration(ct_seconds() - t->begun, took, sizeof took));
+    char took[32];
+    printf("%s: %lld steps in %s", t->config->out, (long long)t->at.step,
+           ct_duration(ct_seconds() - t->begun, took, sizeof took));
+    if (!holds_out(t)) {
+        printf("; no song is held out to measure the model with\n");
         return CT_OK;
     }
-    printf("%s: %lld steps in %s; best checkpoint, held out, nats a token: all %.4f, left open by the grammar %.4f "
-           "(%lld tokens)\n",
-           t->config->out, (long long)t->at.step, ct_duration(ct_seconds() - t->begun, took, sizeof took), v.all,
-           v.open, (long long)v.open_targets);
-    if (isfinite(t->baseline_open))
-        printf("Kneser-Ney of order %lld: all %.4f, open %.4f; the model's open loss is %.1f %% %s\n",
-               (long long)t->config->order, t->baseline_all, t->baseline_open,
-               100 * fabs(1 - v.open / t->baseline_open), v.open < t->baseline_open ? "below" : "ABOVE");
-    for (int k = 0; k < v.kind_count; k++)
-        if (v.kinds[k].open_count > 0)
-            printf("  %-10s %8.0f open tokens  %.4f\n", v.kinds[k].name, v.kinds[k].open_count,
-                   v.kinds[k].open_sum / v.kinds[k].open_count);
-    return CT_OK;
+    printf("; the best checkpoint:\n");
+    CT_TRY(take_best(t));
+    CT_TRY(ct_comparison_network(&t->comparison, &t->network, "model", 0));
+    ct_comparison_print(&t->comparison);
+    return write_comparison(t);
+}
+
+static ct_status validate(ct_trainer *t, ct_validation *out) {
+    ct_arena  arena = {0};
+    ct_scores scores;
+    ct_status status = ct_held_out_network(&t->comparison.what, &t->network, &arena, &scores);
+    if (status == CT_OK)
+        *out = (ct_validation){ct_scores_mean(&scores, CT_MEASURE_ALL), ct_scores_mean(&scores, CT_MEASURE_OPEN)};
+    ct_arena_free(&arena);
+    return status;
 }
 
 /* ---- the loop */
@@ -304,15 +322,15 @@ static ct_status loop(ct_trainer *t, bool *enough) {
     while (t->at.step < c->steps && !*enough) {
         CT_TRY(step(t));
         bool          late = c->minutes > 0 && ct_seconds() - t->begun > c->minutes * 60;
-        bool          last = t->at.step == c->steps || late, validate = last || t->at.step % c->valid_every == 0;
+        bool          last = t->at.step == c->steps || late, measure = last || t->at.step % c->valid_every == 0;
         ct_validation v;
-        if (validate) {
+        if (measure) {
             double before = ct_seconds();
-            CT_TRY(ct_validate(&t->network, &t->dataset, c->model.stage, CT_VALID, c->valid_songs, &v));
+            CT_TRY(validate(t, &v));
             t->interval_begun += ct_seconds() - before;
         }
-        if (validate || t->at.step % c->log_every == 0) CT_TRY(report(t, validate && v.targets ? &v : NULL));
-        if (validate && v.targets) {
+        if (measure || t->at.step % c->log_every == 0) CT_TRY(report(t, measure && isfinite(v.all) ? &v : NULL));
+        if (measure && isfinite(v.all)) {
             if (v.all < t->at.best) {
                 t->at.best = v.all;
                 t->at.waited = 0;
@@ -356,7 +374,7 @@ ct_status ct_train(const ct_train_config *config, const char *const *words, size
                (long long)config->model.layers, (long long)config->model.width, (long long)config->model.tokens,
                config->model.memory ? " + memory " : "", (long long)config->model.memory, ct_cpu_threads(),
                ct_cpu_isa(), ct_cpu_gemm(), t->peak / 1e9);
-        status = baseline(t);
+        status = count_models(t);
     }
     bool enough = false;
     t->interval_begun = ct_seconds();

@@ -23,7 +23,7 @@ typedef struct ct_train_config {
     const char     *out, *init;
     int             resume; /* never, auto */
     int64_t         seed, steps, batch, accumulate, warmup, log_every, valid_every, save_every, patience, valid_songs,
-        most_skipped, order;
+        most_skipped, order, count_songs;
     double  minutes, learning_rate, final_share, clip;
     ct_adam adam;
 } ct_train_config;

@@ -150,17 +150,19 @@ static void advance(ct_loader *l, ct_lane *lane, int64_t line, bool write) {
     }
 }
 
+void ct_batch_hide(ct_batch *b, const ct_column *columns, int group, int64_t line) {
+    for (int c = 0; c < b->columns; c++) {
+        if (columns[c].group != group) continue;
+        uint16_t *value = b->rows + line * b->tokens * b->columns + c;
+        for (int64_t t = 0; t < b->tokens; t++) value[t * b->columns] = (uint16_t)(columns[c].size - 1);
+    }
+}
+
 static void make_unknown(ct_loader *l, int64_t number, int64_t line) {
-    ct_batch        *b = &l->batch;
-    const ct_column *columns = l->dataset->stage[l->options.stage].columns;
     for (int group = 1; group < CT_GROUP_COUNT; group++) {
         ct_philox x = draw(l, DRAW_UNKNOWN, (uint64_t)number, (uint64_t)line << 8 | (uint64_t)group);
-        if (ct_philox_float(x.word[0]) >= (float)l->options.unknown) continue;
-        for (int c = 0; c < b->columns; c++) {
-            if (columns[c].group != group) continue;
-            uint16_t *value = b->rows + line * b->tokens * b->columns + c;
-            for (int64_t t = 0; t < b->tokens; t++) value[t * b->columns] = (uint16_t)(columns[c].size - 1);
-        }
+        if (ct_philox_float(x.word[0]) < (float)l->options.unknown)
+            ct_batch_hide(&l->batch, l->dataset->stage[l->options.stage].columns, group, line);
     }
 }
 

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "core/file.h"
+#include "infer/evaluate.h"
 #include "infer/generate.h"
 #include "train/prepare.h"
 #include "train/train.h"
@@ -20,6 +21,7 @@ static void shipped_configs_are_read(void **state) {
         ct_prepare_config  prepare;
         ct_train_config    train;
         ct_generate_config generate;
+        ct_evaluate_config evaluate;
     } values;
     ct_arena arena = {0};
     char   **names;
@@ -29,6 +31,7 @@ static void shipped_configs_are_read(void **state) {
     for (size_t i = 0; i < count; i++) {
         const ct_schema *schema = strstr(names[i], "prepare")    ? &ct_prepare_schema
                                   : strstr(names[i], "generate") ? &ct_generate_schema
+                                  : strstr(names[i], "evaluate") ? &ct_evaluate_schema
                                                                  : &ct_train_schema;
         char             path[512];
         snprintf(path, sizeof path, "configs/%s", names[i]);

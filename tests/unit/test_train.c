@@ -1,4 +1,4 @@
-/* Training: the count model, the schedule, validation against a direct sum, and whole runs: same seed same bytes, stops
+/* Training: the schedule and whole runs: same seed same bytes, stops
  * and resumes, what is not finite, early stopping, fine-tuning. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,8 +9,6 @@
 #include "core/log.h"
 #include "core/run.h"
 #include "models/checkpoints.h"
-#include "models/held_out.h"
-#include "models/ngram.h"
 #include "small_dataset.h"
 #include "train/checkpoint.h"
 #include "train/train.h"
@@ -36,103 +34,6 @@ static int remove_dataset(void **state) {
     ct_arena_free(&arena);
     return 0;
 }
-static ct_dataset open_dataset(void) {
-    ct_dataset d;
-    assert_int_equal(ct_dataset_open(temp_path(&arena, folder, "data"), &d), CT_OK);
-    return d;
-}
-
-/* ---- the count model */
-/* Songs a b a b a c and b b over three words. Bigrams ab 2, ba 2, ac 1, bb 1: discount 2 / (2 + 2 * 2) = 1/3. Kinds
- * before b: 2, before a: 1, before c: 1: discount 2 / (2 + 2) = 1/2, so p(b) = 1.5/4 + 1/2 * 3/4 * 1/3 = 1/2 and
- * p(a) = p(c) = 1/4. After a (3 times, 2 kinds) 1/3 * 2/3 = 2/9 goes to these. */
-static void kneser_ney_by_hand(void **state) {
-    (void)state;
-    static const uint16_t rows[] = {0, 1, 0, 1, 0, 2, 1, 1, 1, 0};
-    static ct_column      column = {"token", 3, CT_GROUP_NONE, CT_TURN_NONE};
-    ct_song               songs[] = {
-                      {"x", CT_TRAIN, {0, 0}, {6, 0}}, {"y", CT_TRAIN, {6, 0}, {2, 0}}, {"z", CT_VALID, {8, 0}, {2, 0}}};
-    ct_dataset d = {.path = "hand", .songs = songs, .song_count = 3};
-    d.stage[0] = (ct_stage_data){.present = true, .columns = &column, .column_count = 1, .vocabulary_size = 3};
-    d.stage[0].npy = (ct_npy){.type = CT_NPY_U16, .rows = 10, .columns = 1, .data = rows};
-    static const double expected[3][3] = {
-        {1.0 / 18, 2.0 / 3, 5.0 / 18}, {11.0 / 18, 1.0 / 3, 1.0 / 18}, {0.25, 0.5, 0.25}};
-    ct_ngram *m;
-    assert_int_equal(ct_ngram_train(&d, 0, CT_TRAIN, 2, &m), CT_OK);
-    for (uint16_t before = 0; before < 3; before++)
-        for (uint16_t next = 0; next < 3; next++) {
-            const uint16_t tokens[] = {before, next};
-            double         p = exp(ct_ngram_log(m, tokens, 1));
-            if (!(fabs(p - expected[before][next]) < 1e-12)) fail_msg("p(%d | %d) = %.15g", next, before, p);
-        }
-    double all, open;
-    assert_int_equal(ct_ngram_evaluate(m, &d, 0, CT_VALID, &all, &open), CT_OK);
-    assert_true(fabs(all + log(11.0 / 18)) < 1e-12 && open == all); /* b a; without an open column all are open */
-    assert_int_equal(ct_ngram_evaluate(m, &d, 0, CT_TRAIN, &all, &open), CT_OK);
-    assert_true(fabs(all + (2 * log(2.0 / 3) + 2 * log(11.0 / 18) + log(5.0 / 18) + log(1.0 / 3)) / 6) < 1e-12);
-    ct_ngram_free(m);
-    assert_int_equal(ct_ngram_train(&d, 0, CT_TEST, 2, &m), CT_EFAIL);
-    assert_message_has("nothing to count in the split test");
-    d.stage[0].vocabulary_size = 4096;
-    assert_int_equal(ct_ngram_train(&d, 0, CT_TRAIN, 2, &m), CT_EFAIL);
-    assert_message_has("4096");
-}
-
-static void probabilities_sum_to_one(void **state) {
-    (void)state;
-    ct_dataset d = open_dataset();
-    for (int stage = 0; stage < CT_STAGES; stage++)
-        for (int order = 1; order <= CT_NGRAM_MOST; order++) {
-            ct_ngram *m;
-            assert_int_equal(ct_ngram_train(&d, stage, CT_TRAIN, order, &m), CT_OK);
-            int size = d.stage[stage].vocabulary_size;
-            for (int k = 0; k < 40; k++) { /* contexts: of training songs, of held-out ones, and noise */
-                uint16_t       tokens[32];
-                const ct_song *song = &d.songs[k % 2 ? 0 : 3];
-                int64_t        at = 1 + k / 2;
-                for (int64_t i = 0; i < at; i++)
-                    tokens[i] = k % 4 == 3 ? (uint16_t)ct_philox_below(
-                                                 ct_philox_at(5, (uint64_t)k, (uint64_t)i).word[0], (uint32_t)size)
-                                           : ct_dataset_row(&d, stage, song->first[stage] + i)[0];
-                double sum = 0;
-                for (int v = 0; v < size; v++) {
-                    tokens[at] = (uint16_t)v;
-                    double p = exp(ct_ngram_log(m, tokens, at));
-                    assert_true(p > 0 && p < 1);
-                    sum += p;
-                }
-                if (!(fabs(sum - 1) < 1e-9)) fail_msg("order %d, context %d: %.12g", order, k, sum);
-            }
-            ct_ngram_free(m);
-        }
-    ct_dataset_close(&d);
-}
-
-/* Training songs are counted in all twelve keys, so a transposed song is no surprise. */
-static void counts_know_all_keys(void **state) {
-    (void)state;
-    ct_dataset d = open_dataset();
-    ct_ngram  *m;
-    assert_int_equal(ct_ngram_train(&d, CT_BACKBONE, CT_TRAIN, 4, &m), CT_OK);
-    const ct_song *song = &d.songs[0];
-    double         sums[12];
-    for (int shift = 0; shift < 12; shift++) {
-        uint16_t *tokens = CT_NEW(&arena, uint16_t, (size_t)song->rows[0]);
-        assert_non_null(tokens);
-        sums[shift] = 0;
-        for (int64_t i = 0; i < song->rows[0]; i++) {
-            uint16_t row[CT_COLUMNS_MAX];
-            memcpy(row, ct_dataset_row(&d, 0, song->first[0] + i), CT_BC_COUNT * sizeof *row);
-            ct_rows_transpose(CT_BACKBONE, row, 1, shift < 7 ? shift : shift - 12);
-            tokens[i] = row[0];
-            if (i) sums[shift] += ct_ngram_log(m, tokens, i);
-        }
-        assert_true(fabs(sums[shift] - sums[0]) < 1e-6);
-    }
-    ct_ngram_free(m);
-    ct_dataset_close(&d);
-}
-
 /* ---- the schedule */
 static void learning_rate_rises_and_falls(void **state) {
     (void)state;
@@ -146,106 +47,6 @@ static void learning_rate_rises_and_falls(void **state) {
     assert_true(ct_learning_rate(&c, 1) < 2 && ct_learning_rate(&c, 1) > 1.99);
     c.warmup = 500; /* longer than the run */
     assert_true(ct_learning_rate(&c, 110) == 2 * 110 / 500.0);
-}
-
-/* ---- validation */
-static void validation_is_a_direct_sum(void **state) {
-    (void)state;
-    ct_dataset d = open_dataset();
-    for (int form = 0; form < 3; form++) { /* even window; odd window; memory that holds every song */
-        const bool      memory = form == 2;
-        ct_model_config config = {.stage = CT_BACKBONE,
-                                  .layers = 2,
-                                  .width = 16,
-                                  .heads = 2,
-                                  .feed_forward = 16,
-                                  .tokens = form == 0   ? 24
-                                            : form == 1 ? 25
-                                                        : 10,
-                                  .memory = memory ? 1000 : 0,
-                                  .dropout = 0.5, /* off in validation */
-                                  .rotary_base = 10000,
-                                  .rotary_count = 1,
-                                  .rotary = {{CT_BY_INDEX, 1}},
-                                  .form = CT_FORM_TABLE,
-                                  .roots = true,
-                                  .function = true,
-                                  .theory = true};
-        ct_model        m;
-        ct_network      n[2];
-        ct_validation   v;
-        int             stage = config.stage = memory ? CT_MELODY : CT_BACKBONE;
-        assert_int_equal(ct_model_create(&config, &d.stage[stage], 7, CT_F32, &m), CT_OK);
-        for (int64_t i = 0; i < m.parameter_count; i++)
-            ((float *)m.parameters)[i] += 0.2F * (ct_philox_float(ct_philox_at(99, 0, (uint64_t)i).word[0]) - 0.5F);
-        for (int k = 0; k < 2; k++) {
-            ct_network_options o = {
-                .batch = k ? 1 : 3, .tokens = config.tokens, .memory = config.memory, .backend = ct_backend_cpu()};
-            assert_int_equal(ct_network_make(&m, &o, &n[k]), CT_OK);
-        }
-        /* something in the memory and the step, to be found there afterwards */
-        size_t bytes = ct_network_memory_bytes(&n[0]);
-        void  *before = ct_arena_alloc(&arena, 2 * bytes + 1, 1), *after = (char *)before + bytes;
-        assert_non_null(before);
-        assert_int_equal(ct_validate(&n[0], &d, stage, CT_VALID, 0, &v), CT_OK);
-        ct_loader         loader;
-        ct_loader_options lo = {
-            .stage = stage, .split = CT_TRAIN, .stream = true, .batch = 3, .tokens = config.tokens, .seed = 1};
-        assert_int_equal(ct_loader_open(&d, &lo, &loader), CT_OK);
-        assert_int_equal(ct_network_fill(&n[0], ct_loader_batch(&loader, 0)), CT_OK);
-        n[0].step->train = true;
-        n[0].step->number = 5;
-        assert_int_equal(ct_network_forward(&n[0]), CT_OK);
-        assert_int_equal(ct_network_remember(&n[0]), CT_OK);
-        ct_loader_close(&loader);
-        ct_network_memory_save(&n[0], before);
-        ct_validation again;
-        assert_int_equal(ct_validate(&n[0], &d, stage, CT_VALID, 0, &again), CT_OK);
-        ct_network_memory_save(&n[0], after);
-        assert_memory_equal(before, after, bytes);
-        assert_true(n[0].step->train && n[0].step->number == 5);
-        assert_true(v.all == again.all && v.open == again.open);
-
-        double    sum = 0, open_sum = 0;
-        int64_t   targets = 0, open_targets = 0;
-        const int open = ct_column_find(d.stage[stage].columns, d.stage[stage].column_count, "open");
-        ct_batch  batch;
-        assert_int_equal(ct_batch_make(&arena, 1, config.tokens, m.column_count, &batch), CT_OK);
-        for (int64_t s = 0; s < d.song_count; s++) {
-            if (d.songs[s].split != CT_VALID) continue;
-            int64_t rows = d.songs[s].rows[stage], counted = 0;
-            assert_true(rows > config.tokens + 1); /* more than one window */
-            ct_network_forget(&n[1]);
-            for (int64_t first = 0; counted < rows - 1; first += memory ? config.tokens : config.tokens / 2) {
-                int64_t count = rows - first < config.tokens ? rows - first : config.tokens;
-                ct_batch_clear(&batch, 0);
-                ct_batch_lay(&batch, &d, stage, s, first, count, 0, 0, 0);
-                assert_int_equal(ct_network_fill(&n[1], &batch), CT_OK);
-                assert_int_equal(ct_network_forward(&n[1]), CT_OK);
-                assert_int_equal(ct_network_remember(&n[1]), CT_OK);
-                for (int64_t t = counted - first; t < count && first + t < rows - 1; t++, counted++) {
-                    double nats = (double)((const float *)n[1].loss)[t];
-                    sum += nats, targets++;
-                    if (ct_dataset_row(&d, stage, d.songs[s].first[stage] + first + t + 1)[open])
-                        open_sum += nats, open_targets++;
-                }
-            }
-        }
-        assert_int_equal(v.targets, targets);
-        assert_int_equal(v.open_targets, open_targets);
-        assert_true(open_targets > 0 && open_targets < targets);
-        if (!(fabs(v.all - sum / (double)targets) < 1e-5))
-            fail_msg("form %d: %.9g, directly %.9g", form, v.all, sum / (double)targets);
-        assert_true(fabs(v.open - open_sum / (double)open_targets) < 1e-5);
-        double kinds = 0, count = 0;
-        for (int k = 0; k < v.kind_count; k++) kinds += v.kinds[k].sum, count += v.kinds[k].count;
-        assert_true(count == (double)targets && fabs(kinds - v.all * count) < 1e-6 * kinds);
-        assert_int_equal(ct_validate(&n[0], &d, stage, CT_VALID, 1, &again), CT_OK);
-        assert_int_equal(again.targets, d.songs[3].rows[stage] - 1); /* the first of the split alone */
-        for (int k = 0; k < 2; k++) ct_network_free(&n[k]);
-        ct_model_free(&m);
-    }
-    ct_dataset_close(&d);
 }
 
 /* ---- whole runs */
@@ -509,11 +310,7 @@ int main(void) {
         cmocka_unit_test(runs_begin_from_others),
         cmocka_unit_test(what_is_not_finite_changes_nothing),
         cmocka_unit_test(patience_ends),
-        cmocka_unit_test(kneser_ney_by_hand),
-        cmocka_unit_test(probabilities_sum_to_one),
-        cmocka_unit_test(counts_know_all_keys),
         cmocka_unit_test(learning_rate_rises_and_falls),
-        cmocka_unit_test(validation_is_a_direct_sum),
     };
     return cmocka_run_group_tests(tests, make_dataset, remove_dataset);
 }
