@@ -138,6 +138,8 @@ lint: ## house rules, formatting
 	@third_party/lint
 format: ## rewrite the sources as .clang-format says
 	@clang-format -i $$(git ls-files '*.c' '*.h')
+readme: $(BIN) ## rewrite the table of config keys in README.md from the program
+	@third_party/readme $(BIN)
 
 install: $(BIN) ## install the program and its configs below PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/cantus/configs
@@ -150,4 +152,4 @@ clean: ## remove everything built
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all require deps ready demo test test-build test-run test-all tools lint format install config clean help
+.PHONY: all require deps ready demo test test-build test-run test-all tools lint format readme install config clean help

@@ -1,25 +1,56 @@
 /* command.c -- see command.h. */
 #include "core/command.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* The option that `word` names, up to a '='; NULL if there is none. */
-static const ct_option *find_option(const ct_command *command, const char *word) {
-    size_t n = strcspn(word, "=");
-    for (size_t i = 0; i < command->option_count; i++)
-        if (strlen(command->options[i].name) == n && !strncmp(command->options[i].name, word, n))
-            return &command->options[i];
+/* ---- the options that every command with a config has */
+static const char *help, *explain, *list, *run_number;
+
+enum { EXPLAIN = 1, OUT = 2 };
+static const struct {
+    ct_option option;
+    int       needs; /* what a command must have for it */
+} common[] = {
+    {{"--list", NULL, "the runs of the config's matrix, each with its folder", &list}, OUT},
+    {{"--index", "N", "run number N of the matrix, as --list counts, from 1", &run_number}, OUT},
+    {{"--explain", "KEY", "what a config key takes and does, and where CONFIG, if given, sets it", &explain}, EXPLAIN},
+    {{"--help", NULL, "this text", &help}, 0},
+};
+
+/* Option `i` of the command, its own ones first; NULL when there are no more. `i` steps over those it has not. */
+static const ct_option *next_option(const ct_command *command, size_t *i) {
+    if (*i < command->option_count) return &command->options[(*i)++];
+    while (*i < command->option_count + CT_COUNT(common)) {
+        size_t k = (*i)++ - command->option_count;
+        if (common[k].needs == EXPLAIN && !command->schema) continue;
+        if (common[k].needs == OUT && !command->out) continue;
+        return &common[k].option;
+    }
     return NULL;
 }
 
-ct_status ct_command_options(const ct_command *command, int *count, char **words) {
-    int  left = 0;
+/* The option that `word` names, up to a '='; NULL if there is none. */
+static const ct_option *find_option(const ct_command *command, const char *word) {
+    size_t           n = strcspn(word, "="), i = 0;
+    const ct_option *option;
+    if (!strcmp(word, "-h")) word = "--help", n = 6;
+    while ((option = next_option(command, &i)))
+        if (strlen(option->name) == n && !strncmp(option->name, word, n)) return option;
+    return NULL;
+}
+
+/* Read the options and put their words behind the others, of which `count` are left. */
+static ct_status read_options(const ct_command *command, int *count, char **words) {
+    int  plain = 0;
     bool ended = false;
     for (int i = 0; i < *count; i++) {
         char *word = words[i];
         if (ended || word[0] != '-' || !word[1]) { /* "-" alone is a word */
-            words[left++] = word;
+            memmove(words + plain + 1, words + plain, (size_t)(i - plain) * sizeof *words);
+            words[plain++] = word;
             continue;
         }
         if (!strcmp(word, "--")) {
@@ -43,24 +74,64 @@ ct_status ct_command_options(const ct_command *command, int *count, char **words
             return ct_fail(CT_EUSAGE, "%s: %s needs a value: %s %s", command->name, option->name, option->name,
                            option->value);
     }
-    *count = left;
+    *count = plain;
     return CT_OK;
 }
 
-char *ct_command_option_help(const ct_command *command, ct_arena *arena) {
-    char *text = ct_arena_copy(arena, "", 0);
-    for (size_t i = 0; text && i < command->option_count; i++) {
-        const ct_option *o = &command->options[i];
-        char             form[64];
-        snprintf(form, sizeof form, "%s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
-        text = ct_arena_printf(arena, "%s  %-28s %s\n", text, form, o->doc);
+static ct_status print_help(const ct_command *command) {
+    ct_arena         arena = {0};
+    const ct_option *option;
+    size_t           i = 0;
+    printf("usage: cantus %s %s\n\n%s\n", command->name, command->usage, command->summary);
+    if (command->details) printf("\n%s", command->details);
+    printf("\nOptions:\n");
+    while ((option = next_option(command, &i)))
+        printf("  %s %-*s %s\n", option->name, (int)(27 - strlen(option->name)), option->value ? option->value : "",
+               option->doc);
+    if (command->schema) {
+        const char *keys = ct_config_help(command->schema, &arena);
+        if (!keys) return CT_ENOMEM;
+        printf("\nConfig keys (in the YAML file, or key=value behind it):\n%s", keys);
     }
-    return text;
+    ct_arena_free(&arena);
+    return CT_OK;
+}
+
+/* The usual words `CONFIG [key=value ...]`; without a file all are taken to be key=value. */
+static ct_status find_source(const ct_command *command, int count, char **words, ct_config_source *out) {
+    int first = count > 0 && !strchr(words[0], '=');
+    *out = (ct_config_source){.path = first ? words[0] : NULL,
+                              .overrides = (const char *const *)words + first,
+                              .override_count = (size_t)(count - first),
+                              .out = command->out};
+    if (!run_number) return CT_OK;
+    char *end;
+    errno = 0;
+    out->index = strtoll(run_number, &end, 10);
+    if (end == run_number || *end || errno || out->index < 1)
+        return ct_fail(CT_EUSAGE, "%s: --index: expected a whole number from 1 on, found \"%s\" (hint: --list)",
+                       command->name, run_number);
+    return CT_OK;
+}
+
+static ct_status missing_config(const ct_command *command) {
+    return ct_fail(CT_EUSAGE, "%s: no config file given (usage: cantus %s %s; shipped ones lie in configs/)",
+                   command->name, command->name, command->usage);
 }
 
 ct_status ct_command_config(const ct_command *command, int count, char **words, ct_arena *arena, void *out) {
-    if (count < 1 || strchr(words[0], '='))
-        return ct_fail(CT_EUSAGE, "%s: no config file given (usage: cantus %s %s; shipped ones lie in configs/)",
-                       command->name, command->name, command->usage);
-    return ct_config_read(command->schema, words[0], (const char *const *)words + 1, (size_t)count - 1, arena, out);
+    ct_config_source source;
+    CT_TRY(find_source(command, count, words, &source));
+    return source.path ? ct_config_read_source(command->schema, &source, arena, out) : missing_config(command);
+}
+
+ct_status ct_command_run(const ct_command *command, int count, char **words) {
+    ct_config_source source;
+    help = explain = list = run_number = NULL;
+    CT_TRY(read_options(command, &count, words));
+    if (help) return print_help(command);
+    if (!explain && !list) return command->run(count, words);
+    CT_TRY(find_source(command, count, words, &source));
+    if (explain) return ct_config_explain(command->schema, &source, explain, stdout);
+    return source.path ? ct_config_list(command->schema, &source, stdout) : missing_config(command);
 }

@@ -11,6 +11,8 @@
  *   static const ct_option options[] = {{"--dry-run", NULL, "say what would be done, and do nothing", &dry_run}};
  *
  * They may stand anywhere behind the command, as `--name`, `--name value` or `--name=value`; `--` ends them.
+ * A command with a schema also has --explain, and one that names its output --list and --index, all of it done here.
+ *
  * Fails: CT_EUSAGE for an option that the command has not, a value too few or too many.
  */
 #ifndef CT_CORE_COMMAND_H
@@ -33,13 +35,13 @@ typedef struct ct_command {
     const ct_schema *schema;  /* its config keys, or NULL */
     const ct_option *options; /* its own options, or NULL */
     size_t           option_count;
-    ct_status (*run)(int count, char **words); /* the words without options */
+    const char      *out; /* config key of the folder that a run makes; NULL: no matrix, --list, --index */
+    /* The words without options, in their order; behind them, up to a NULL, the words that were options. */
+    ct_status (*run)(int count, char **words);
 } ct_command;
 
-/* Take the options out of `words`, in place; the `count` words left keep their order. */
-CT_NODISCARD ct_status ct_command_options(const ct_command *command, int *count, char **words);
-/* The options as lines for --help; "" when there are none. */
-char                  *ct_command_option_help(const ct_command *command, ct_arena *arena);
+/* Do what `words` (ended by a NULL) say: run the command, or print its help, a list of runs, or what a key does. */
+CT_NODISCARD ct_status ct_command_run(const ct_command *command, int count, char **words);
 
 /* Read the usual words `CONFIG [key=value ...]` of a command into its config. */
 CT_NODISCARD ct_status ct_command_config(const ct_command *command, int count, char **words, ct_arena *arena,

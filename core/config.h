@@ -3,7 +3,9 @@
  * A schema is a table of keys: dotted path, kind, fallback, range, one line of
  * documentation and where the value goes in a plain struct. It drives reading,
  * overrides (`key=value` on the command line, the value being YAML too), the
- * resolved copy in a run folder and `--help`.
+ * resolved copy in a run folder, `--help`, `--explain` and the tables in README.
+ * A file may rest on others (`base:`, config_file.h) and stand for many runs
+ * (`matrix:`, config_matrix.h).
  *
  * Owner: the struct is the caller's; texts in it live in the arena.
  * Fails: CT_EUSAGE with one line per error, all at once, each with file, line,
@@ -14,6 +16,8 @@
 #define CT_CORE_CONFIG_H
 
 #include "core/arena.h"
+
+#include <stdio.h>
 
 typedef enum ct_kind {
     CT_KEY_INTEGER, /* int64_t    */
@@ -49,6 +53,17 @@ typedef struct ct_schema {
     size_t        count;
 } ct_schema;
 
+/* What to read. */
+typedef struct ct_config_source {
+    const char        *path;      /* NULL: no file, defaults only */
+    const char *const *overrides; /* "key=value", applied in order */
+    size_t             override_count;
+    const char        *out;   /* key of the folder that a run makes; NULL: a matrix is refused */
+    int64_t            index; /* which run of the matrix, from 1; 0: none was chosen */
+} ct_config_source;
+
+CT_NODISCARD ct_status ct_config_read_source(const ct_schema *schema, const ct_config_source *source, ct_arena *arena,
+                                             void *out);
 /* Read `path` (NULL: no file, defaults only) and apply `overrides`, in order, into `out`. */
 CT_NODISCARD ct_status ct_config_read(const ct_schema *schema, const char *path, const char *const *overrides,
                                       size_t override_count, ct_arena *arena, void *out);
@@ -56,11 +71,18 @@ CT_NODISCARD ct_status ct_config_read(const ct_schema *schema, const char *path,
 CT_NODISCARD ct_status ct_config_read_text(const ct_schema *schema, const char *yaml, const char *name, ct_arena *arena,
                                            void *out);
 /* Where a key was given, as "file:line:column: key", for errors of cross-checks; "key" alone when it was not. `path`s
- * are those of the last ct_config_read on this thread. */
+ * are those of the last ct_config_read (or _source) on this thread. */
 const char            *ct_config_where(const char *key);
 /* The values as YAML text that reads back to the same values. */
 char                  *ct_config_print(const ct_schema *schema, const void *values, ct_arena *arena);
 /* Table of keys for --help. */
 char                  *ct_config_help(const ct_schema *schema, ct_arena *arena);
+/* The same in Markdown, for README. */
+void                   ct_config_markdown(const ct_schema *schema, FILE *to);
+/* The runs of a matrix, each with what it sets and its folder. */
+CT_NODISCARD ct_status ct_config_list(const ct_schema *schema, const ct_config_source *source, FILE *to);
+/* What a key (or every key of a folder) takes and does; with a file or words in `source` also where it was set. */
+CT_NODISCARD ct_status ct_config_explain(const ct_schema *schema, const ct_config_source *source, const char *key,
+                                         FILE *to);
 
 #endif

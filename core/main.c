@@ -18,24 +18,24 @@ static void print_help(void) {
     printf("Cantus learns to compose from MIDI files and writes new ones.\n\n");
     for (size_t i = 0; i < CT_COUNT(commands); i++)
         printf("  cantus %-9s %-24s %s\n", commands[i]->name, commands[i]->usage, commands[i]->summary);
-    printf(
-        "\n  cantus COMMAND --help        its options and config keys\n  cantus --version             build facts\n\n"
-        "Exit codes: 0 fine, 1 failed, 2 wrong usage, 75 stopped on request (start it again), 130 Ctrl-C.\n");
+    printf("\n  cantus COMMAND --help        its options and config keys\n"
+           "  cantus --keys                all config keys, in Markdown\n  cantus --version             build facts\n\n"
+           "Exit codes: 0 fine, 1 failed, 2 wrong usage, 75 stopped on request (start it again), 130 Ctrl-C.\n");
 }
 
-static ct_status print_command_help(const ct_command *command) {
-    ct_arena arena = {0};
-    printf("usage: cantus %s %s\n\n%s\n", command->name, command->usage, command->summary);
-    if (command->details) printf("\n%s", command->details);
-    const char *options = ct_command_option_help(command, &arena);
-    if (options && *options) printf("\nOptions:\n%s", options);
-    if (command->schema) {
-        const char *keys = ct_config_help(command->schema, &arena);
-        if (!keys) return CT_ENOMEM;
-        printf("\nConfig keys (in the YAML file, or key=value behind it):\n%s", keys);
+/* The tables of config keys in README; commands that share one stand in one heading. */
+static void print_keys(void) {
+    for (size_t i = 0; i < CT_COUNT(commands); i++) {
+        const ct_schema *schema = commands[i]->schema;
+        bool             done = !schema;
+        for (size_t k = 0; k < i; k++) done = done || commands[k]->schema == schema;
+        if (done) continue;
+        printf("\n**`cantus %s`**", commands[i]->name);
+        for (size_t k = i + 1; k < CT_COUNT(commands); k++)
+            if (commands[k]->schema == schema) printf(", **`cantus %s`**", commands[k]->name);
+        printf("\n\n");
+        ct_config_markdown(schema, stdout);
     }
-    ct_arena_free(&arena);
-    return CT_OK;
 }
 
 static int exit_code(ct_status status) {
@@ -55,14 +55,12 @@ static ct_status run(int argc, char **argv) {
         printf("cantus %s (%s)\n%s\n", ct_version, ct_revision, ct_build);
         return CT_OK;
     }
-    for (size_t i = 0; i < CT_COUNT(commands); i++) {
-        if (strcmp(commands[i]->name, argv[1])) continue;
-        for (int k = 2; k < argc; k++)
-            if (!strcmp(argv[k], "--help") || !strcmp(argv[k], "-h")) return print_command_help(commands[i]);
-        int count = argc - 2;
-        CT_TRY(ct_command_options(commands[i], &count, argv + 2));
-        return commands[i]->run(count, argv + 2);
+    if (!strcmp(argv[1], "--keys")) {
+        print_keys();
+        return CT_OK;
     }
+    for (size_t i = 0; i < CT_COUNT(commands); i++)
+        if (!strcmp(commands[i]->name, argv[1])) return ct_command_run(commands[i], argc - 2, argv + 2);
     return ct_fail(CT_EUSAGE, "unknown command \"%s\" (hint: cantus --help lists them)", argv[1]);
 }
 

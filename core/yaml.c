@@ -6,7 +6,7 @@
 #include <string.h>
 #include <yaml.h>
 
-enum { DEEPEST = 16, LARGEST = 1 << 20 };
+enum { DEEPEST = 16, LARGEST = 1 << 20, MOST_NODES = 20000 };
 
 ct_status ct_node_add(ct_node *parent, ct_node *key, ct_node *value, ct_arena *arena) {
     if (parent->count == parent->capacity) {
@@ -93,7 +93,10 @@ static ct_status parse(const unsigned char *text, size_t count, const char *sour
     } else {
         size_t nodes = (size_t)(document.nodes.top - document.nodes.start);
         bool  *used = CT_NEW(arena, bool, nodes + 1);
-        status = used ? convert(&document, 1, source, 0, used, arena, root) : CT_ENOMEM;
+        status = !used ? CT_ENOMEM
+                 : nodes > MOST_NODES
+                     ? ct_fail(CT_EUSAGE, "%s: %zu keys and values, at most %d", source, nodes, MOST_NODES)
+                     : convert(&document, 1, source, 0, used, arena, root);
     }
     yaml_document_delete(&document);
     if (status == CT_OK && first) {

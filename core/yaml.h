@@ -1,8 +1,8 @@
 /* yaml.h -- a YAML document as a tree of nodes that know where they stood (libyaml is included in yaml.c alone).
  *
  * Owner: the arena. Fails: CT_EUSAGE with source:line:column; aliases, tags,
- * nesting deeper than 16 and more than one document are refused, so that a
- * config file can't surprise.
+ * nesting deeper than 16, more than 20,000 keys and values and more than one
+ * document are refused, so that a config file can't surprise.
  */
 #ifndef CT_CORE_YAML_H
 #define CT_CORE_YAML_H

@@ -52,6 +52,7 @@ static ct_status run(int count, char **words) {
     ct_train_config config;
     ct_stop_install();
     ct_status status = ct_command_config(&ct_command_train, count, words, &arena, &config);
+    while (words[count]) count++; /* for the record: the options, which stand behind the words */
     if (status == CT_OK) status = ct_train(&config, (const char *const *)words, (size_t)count);
     ct_arena_free(&arena);
     return status;
@@ -62,7 +63,9 @@ const ct_command ct_command_train = {
     .usage = "CONFIG [key=value ...]",
     .summary = "train one stage on a dataset",
     .details = "Leaves a run folder with the resolved config, provenance, metrics (JSONL, CSV) and checkpoints.\n"
-               "Ctrl-C, SIGTERM and SIGUSR1 save at the next step; train.resume=auto goes on from there.\n",
+               "Ctrl-C, SIGTERM and SIGUSR1 save at the next step; train.resume=auto goes on from there.\n"
+               "A config may rest on others (base: FILE) and stand for many runs (matrix: {key: [value, ...]}).\n",
     .schema = &ct_train_schema,
+    .out = "train.out",
     .run = run,
 };

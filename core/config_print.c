@@ -1,0 +1,123 @@
+/* config_print.c -- values as YAML, and a schema as the lines of --help; see config.h. */
+#include "core/config.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct ct_text {
+    char  *at;
+    size_t used, size;
+} ct_text;
+
+static void add(ct_text *t, const char *format, ...) CT_PRINTF(2, 3);
+static void add(ct_text *t, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    int n = vsnprintf(t->at + t->used, t->size - t->used, format, arguments);
+    va_end(arguments);
+    t->used = n < 0 ? t->used : t->used + (size_t)n < t->size ? t->used + (size_t)n : t->size - 1;
+}
+
+static void choice_word(const char *choices, int number, char *word, size_t size) {
+    while (number-- > 0) choices += strcspn(choices, "|") + 1;
+    snprintf(word, size, "%.*s", (int)strcspn(choices, "|"), choices);
+}
+
+static void print_value(ct_text *t, const ct_key *key, const void *values) {
+    const char *place = (const char *)values + key->offset;
+    char        word[64];
+    switch (key->kind) {
+    case CT_KEY_INTEGER: {
+        int64_t v;
+        memcpy(&v, place, sizeof v);
+        add(t, "%lld", (long long)v);
+        break;
+    }
+    case CT_KEY_REAL: {
+        double v;
+        memcpy(&v, place, sizeof v);
+        for (int digits = 6; digits <= 17; digits++) {
+            snprintf(word, sizeof word, "%.*g", digits, v);
+            if (strtod(word, NULL) == v) break;
+        }
+        add(t, "%s", word);
+        break;
+    }
+    case CT_KEY_BOOL:
+        add(t, "%s", *(const bool *)place ? "true" : "false");
+        break;
+    case CT_KEY_CHOICE: {
+        int v;
+        memcpy(&v, place, sizeof v);
+        choice_word(key->choices, v, word, sizeof word);
+        add(t, "%s", word);
+        break;
+    }
+    case CT_KEY_TEXT: {
+        const char *v;
+        memcpy(&v, place, sizeof v);
+        add(t, "\"");
+        for (; *v; v++) {
+            if ((unsigned char)*v < 32 || *v == 127)
+                add(t, "\\x%02x", (unsigned)*v);
+            else
+                add(t, *v == '"' || *v == '\\' ? "\\%c" : "%c", *v);
+        }
+        add(t, "\"");
+        break;
+    }
+    case CT_KEY_LIST: {
+        int64_t count;
+        memcpy(&count, place, sizeof count);
+        add(t, "[");
+        for (int64_t i = 0; i < count; i++) {
+            add(t, "%s{", i ? ", " : "");
+            for (size_t k = 0; k < key->element_keys; k++) {
+                add(t, "%s%s: ", k ? ", " : "", key->element[k].path);
+                print_value(t, &key->element[k], (const char *)values + key->items + (size_t)i * key->element_size);
+            }
+            add(t, "}");
+        }
+        add(t, "]");
+    }
+    }
+}
+
+char *ct_config_print(const ct_schema *schema, const void *values, ct_arena *arena) {
+    ct_text t = {.size = 64 << 10};
+    t.at = ct_arena_alloc(arena, t.size, 1);
+    if (!t.at) return NULL;
+    const char *before = "";
+    for (size_t i = 0; i < schema->count; i++) { /* keys of one folder stand together in the schema */
+        const char *path = schema->keys[i].path, *part = path;
+        size_t      same = 0; /* length of the folders shared with the key before */
+        for (size_t n = 0; path[n] && path[n] == before[n]; n++)
+            if (path[n] == '.') same = n + 1;
+        int depth = 0;
+        for (const char *dot; (dot = strchr(part, '.')); part = dot + 1, depth++)
+            if ((size_t)(dot - path) >= same) add(&t, "%*s%.*s:\n", 2 * depth, "", (int)(dot - part), part);
+        add(&t, "%*s%s: ", 2 * depth, "", part);
+        print_value(&t, &schema->keys[i], values);
+        add(&t, "\n");
+        before = path;
+    }
+    return t.at;
+}
+
+char *ct_config_help(const ct_schema *schema, ct_arena *arena) {
+    ct_text t = {.size = 64 << 10};
+    t.at = ct_arena_alloc(arena, t.size, 1);
+    if (!t.at) return NULL;
+    for (size_t i = 0; i < schema->count; i++) {
+        const ct_key *k = &schema->keys[i];
+        add(&t, "  %-28s %s", k->path, k->doc);
+        if (k->choices) add(&t, "; one of %s", k->choices);
+        if (k->fallback)
+            add(&t, " (default %s)\n", *k->fallback ? k->fallback : "none");
+        else
+            add(&t, " (must be given)\n");
+    }
+    return t.at;
+}
