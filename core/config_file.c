@@ -115,6 +115,7 @@ static ct_status read_file(ct_reader *r, const char *path, const ct_link *above,
 static ct_status read_word(const char *word, ct_errors *errors, ct_arena *arena, ct_config_given *out) {
     const char *equals = strchr(word, '=');
     if (!equals || equals == word) return ct_fail(CT_EUSAGE, "%s: expected key=value after the config file", word);
+    if (equals - word > LONGEST_KEY) return ct_fail(CT_EUSAGE, "%.60s...: no key is that long", word);
     char       *name = ct_arena_copy(arena, word, (size_t)(equals - word));
     const char *where = ct_arena_printf(arena, "command line: %s", word);
     ct_node    *value, *again;
