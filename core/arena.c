@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { ALIGNMENT = 64, FIRST_BLOCK = 16 << 10, LARGEST_BLOCK = 4 << 20 };
 
@@ -12,7 +13,7 @@ struct ct_arena_block {
     ct_arena_block *next;
     size_t          size; /* payload bytes */
     size_t          used;
-    char           *data; /* the first aligned place behind this */
+    char           *data; /* the first aligned place behind this; of a paper arena: elsewhere */
 };
 
 /* calloc, for large blocks come zeroed from the system, and pages of them that nobody touches cost nothing. */
@@ -22,6 +23,19 @@ static ct_arena_block *block_new(size_t payload, ct_arena_block *next) {
     if (!block) return NULL;
     uintptr_t behind = (uintptr_t)(block + 1);
     *block = (ct_arena_block){next, payload, 0, (char *)(block + 1) + (ALIGNMENT - behind % ALIGNMENT) % ALIGNMENT};
+    return block;
+}
+
+/* Addresses of their own without memory: no program limit and no accounting of the system counts them. */
+static ct_arena_block *block_on_paper(size_t payload, ct_arena_block *next) {
+    ct_arena_block *block = calloc(1, sizeof *block);
+    void           *data = mmap(NULL, payload, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (!block || data == MAP_FAILED) {
+        if (data != MAP_FAILED) munmap(data, payload);
+        free(block);
+        return NULL;
+    }
+    *block = (ct_arena_block){next, payload, 0, data};
     return block;
 }
 
@@ -40,7 +54,7 @@ void *ct_arena_alloc(ct_arena *arena, size_t count, size_t size) {
         size_t payload = block ? block->size * 2 : FIRST_BLOCK;
         if (payload > LARGEST_BLOCK) payload = LARGEST_BLOCK;
         if (payload < bytes) payload = bytes;
-        block = block_new(payload, arena->head);
+        block = (arena->paper ? block_on_paper : block_new)(payload, arena->head);
         if (!block) {
             ct_fail(CT_ENOMEM, "out of memory: %zu bytes", bytes);
             return NULL;
@@ -83,6 +97,7 @@ void *ct_arena_grow(ct_arena *arena, void *old, size_t count, size_t *capacity, 
 void ct_arena_free(ct_arena *arena) {
     while (arena->head) {
         ct_arena_block *next = arena->head->next;
+        if (arena->paper) munmap(arena->head->data, arena->head->size);
         free(arena->head);
         arena->head = next;
     }

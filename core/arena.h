@@ -9,6 +9,9 @@
  *   ct_note *notes = CT_NEW(&arena, ct_note, n); // zeroed, aligned to 64
  *   if (!notes) return CT_ENOMEM;
  *   ct_arena_free(&arena);                       // notes is gone too
+ *
+ * A paper arena hands out addresses behind which there is no memory: plans of any
+ * size can be drawn up and measured on a small machine. Touching them faults.
  */
 #ifndef CT_CORE_ARENA_H
 #define CT_CORE_ARENA_H
@@ -21,6 +24,7 @@ typedef struct ct_arena {
     ct_arena_block *head; /* newest block first */
     size_t          used; /* bytes handed out, alignment included */
     size_t          cap;  /* most bytes handed out; 0: no cap */
+    bool            paper;
 } ct_arena;
 
 /* Reserve count * size zeroed bytes, aligned to 64; a product that overflows is CT_ENOMEM too. count 0 gives a valid

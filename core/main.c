@@ -8,11 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
-extern const ct_command ct_command_prepare, ct_command_train, ct_command_generate, ct_command_evaluate,
+extern const ct_command ct_command_prepare, ct_command_train, ct_command_plan, ct_command_generate, ct_command_evaluate,
     ct_command_inspect, ct_command_doctor;
 
-static const ct_command *const commands[] = {&ct_command_prepare,  &ct_command_train,   &ct_command_generate,
-                                             &ct_command_evaluate, &ct_command_inspect, &ct_command_doctor};
+static const ct_command *const commands[] = {&ct_command_prepare,  &ct_command_train,    &ct_command_plan,
+                                             &ct_command_generate, &ct_command_evaluate, &ct_command_inspect,
+                                             &ct_command_doctor};
 
 static void print_help(void) {
     printf("Cantus learns to compose from MIDI files and writes new ones.\n\n");

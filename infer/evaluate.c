@@ -28,10 +28,7 @@ static ct_status score_network(const ct_evaluate_config *config, const ct_datase
     ct_network         network;
     ct_network_options o = {
         .batch = config->batch, .tokens = m->config.tokens, .memory = m->config.memory, .backend = ct_backend_cpu()};
-    CT_TRY(ct_dataset_stream_segments(d, stage, o.tokens, &o.queries));
-    CT_TRY(ct_dataset_stream_segments(d, stage, o.tokens + o.memory, &o.keys));
-    if ((o.queries += 3) > o.tokens) o.queries = o.tokens;
-    if ((o.keys += 3 + o.memory / o.tokens) > o.tokens + o.memory) o.keys = o.tokens + o.memory;
+    CT_TRY(ct_network_room(d, stage, &o));
     CT_TRY(ct_network_make(m, &o, &network));
     ct_status status = ct_comparison_network(c, &network, "model", 0);
     unsigned  every = 0;

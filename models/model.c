@@ -146,7 +146,7 @@ static ct_status layout(ct_model *m) {
 #undef PART
 #undef TENSOR
     if (!fine || m->table < 0 || m->norm_gain < 0 || m->norm_bias < 0) return CT_ENOMEM;
-    m->parameters = ct_arena_alloc(&m->arena, (size_t)m->parameter_count, ct_dtype_size(m->dtype));
+    m->parameters = ct_arena_alloc(&m->weights, (size_t)m->parameter_count, ct_dtype_size(m->dtype));
     return m->parameters ? CT_OK : CT_ENOMEM;
 }
 
@@ -213,6 +213,13 @@ ct_status ct_model_shape(const ct_model_config *config, const ct_stage_data *dat
     return status;
 }
 
+ct_status ct_model_plan(const ct_model_config *config, const ct_stage_data *data, ct_dtype dtype, ct_model *out) {
+    *out = (ct_model){.config = *config, .dtype = dtype, .weights = {.paper = true}};
+    ct_status status = shape(config, data, out);
+    if (status != CT_OK) ct_model_free(out);
+    return status;
+}
+
 ct_status ct_model_create(const ct_model_config *config, const ct_stage_data *data, uint64_t seed, ct_dtype dtype,
                           ct_model *out) {
     CT_TRY(ct_model_shape(config, data, dtype, out));
@@ -221,6 +228,7 @@ ct_status ct_model_create(const ct_model_config *config, const ct_stage_data *da
 }
 
 void ct_model_free(ct_model *model) {
+    ct_arena_free(&model->weights);
     ct_arena_free(&model->arena);
     *model = (ct_model){0};
 }

@@ -94,7 +94,7 @@ typedef struct ct_layer_params {
 
 typedef struct ct_model {
     ct_model_config  config;
-    ct_arena         arena;
+    ct_arena         arena, weights; /* weights: the parameters alone */
     ct_dtype         dtype;
     ct_column       *columns;
     int              column_count;
@@ -122,6 +122,9 @@ CT_NODISCARD ct_status ct_model_create(const ct_model_config *config, const ct_s
 /* The same with weights that are all zero, and take no memory until they are set. */
 CT_NODISCARD ct_status ct_model_shape(const ct_model_config *config, const ct_stage_data *data, ct_dtype dtype,
                                       ct_model *out);
+/* The same on paper: parameters that must not be touched, to plan with. */
+CT_NODISCARD ct_status ct_model_plan(const ct_model_config *config, const ct_stage_data *data, ct_dtype dtype,
+                                     ct_model *out);
 void                   ct_model_free(ct_model *model);
 
 /* One safetensors file: the tensors, and config, columns and vocabulary as JSON in its metadata. */

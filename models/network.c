@@ -27,13 +27,24 @@ typedef struct ct_builder {
     double         *omega;
 } ct_builder;
 
-static void *reals(ct_builder *b, int64_t count) {
-    void *p = ct_arena_alloc(&b->n->arena, (size_t)count, ct_dtype_size(b->m->dtype));
+const char *const ct_memory_names[CT_MEMORY_KINDS] = {"inputs",  "activations",           "harmony",  "gradients",
+                                                      "moments", "Transformer-XL memory", "workspace"};
+
+/* An array of the plan. */
+static void *items(ct_builder *b, ct_memory kind, int64_t count, size_t size) {
+    size_t before = b->n->arrays.used;
+    void  *p = ct_arena_alloc(&b->n->arrays, (size_t)count, size);
+    b->n->bytes[kind] += b->n->arrays.used - before;
     if (!p) b->failed = true;
     return p;
 }
 
-static void *items(ct_builder *b, int64_t count, size_t size) {
+static void *reals(ct_builder *b, ct_memory kind, int64_t count) {
+    return items(b, kind, count, ct_dtype_size(b->m->dtype));
+}
+
+/* A small table that the host fills while planning. */
+static void *table(ct_builder *b, int64_t count, size_t size) {
     void *p = ct_arena_alloc(&b->n->arena, (size_t)count, size);
     if (!p) b->failed = true;
     return p;
@@ -64,42 +75,43 @@ static void inputs(ct_builder *b) {
     ct_network   *n = b->n;
     const int64_t B = n->batch, T = n->tokens, M = n->memory, pairs = b->m->config.width / b->m->config.heads / 2;
     const size_t  i32 = sizeof(int32_t);
-    n->rows = items(b, B * T * b->m->column_count, sizeof(uint16_t));
-    n->memory_rows = items(b, B * M * b->m->column_count, sizeof(uint16_t));
-    n->target = items(b, B * T, i32);
-    n->song = items(b, B * T, i32);
-    n->song_memory = items(b, B * M, i32);
-    n->position = items(b, B * T * CT_SOURCE_COUNT, i32);
-    n->position_memory = items(b, B * M * CT_SOURCE_COUNT, i32);
-    n->segment_query = items(b, B * T, i32);
-    n->segment_key = items(b, B * T, i32);
-    n->segment_memory = items(b, B * M, i32);
-    n->query = items(b, B * n->queries * 3, i32);
-    n->key = items(b, B * n->keys * 3, i32);
-    n->query_count = items(b, B, i32);
-    n->key_count = items(b, B, i32);
-    b->source = items(b, pairs, i32);
-    b->omega = items(b, pairs, sizeof(double));
+    n->rows = items(b, CT_MEMORY_INPUTS, B * T * b->m->column_count, sizeof(uint16_t));
+    n->memory_rows = items(b, CT_MEMORY_RING, B * M * b->m->column_count, sizeof(uint16_t));
+    n->target = items(b, CT_MEMORY_INPUTS, B * T, i32);
+    n->song = items(b, CT_MEMORY_INPUTS, B * T, i32);
+    n->song_memory = items(b, CT_MEMORY_RING, B * M, i32);
+    n->position = items(b, CT_MEMORY_INPUTS, B * T * CT_SOURCE_COUNT, i32);
+    n->position_memory = items(b, CT_MEMORY_INPUTS, B * M * CT_SOURCE_COUNT, i32);
+    n->segment_query = items(b, CT_MEMORY_INPUTS, B * T, i32);
+    n->segment_key = items(b, CT_MEMORY_INPUTS, B * T, i32);
+    n->segment_memory = items(b, CT_MEMORY_INPUTS, B * M, i32);
+    n->query = items(b, CT_MEMORY_INPUTS, B * n->queries * 3, i32);
+    n->key = items(b, CT_MEMORY_INPUTS, B * n->keys * 3, i32);
+    n->query_count = items(b, CT_MEMORY_INPUTS, B, i32);
+    n->key_count = items(b, CT_MEMORY_INPUTS, B, i32);
+    b->source = table(b, pairs, i32);
+    b->omega = table(b, pairs, sizeof(double));
     b->offset = b->m->offset;
-    b->cosine = reals(b, B * T * pairs);
-    b->sine = reals(b, B * T * pairs);
-    b->cosine_memory = reals(b, B * M * pairs);
-    b->sine_memory = reals(b, B * M * pairs);
+    b->cosine = reals(b, CT_MEMORY_ACTIVATIONS, B * T * pairs);
+    b->sine = reals(b, CT_MEMORY_ACTIVATIONS, B * T * pairs);
+    b->cosine_memory = reals(b, CT_MEMORY_ACTIVATIONS, B * M * pairs);
+    b->sine_memory = reals(b, CT_MEMORY_ACTIVATIONS, B * M * pairs);
     if (!b->failed) ct_rotary_pairs(&b->m->config, b->source, b->omega);
 }
 
 static void layer_arrays(ct_builder *b, ct_layer_saved *s, bool first) {
-    const int64_t N = b->n->batch * b->n->tokens, K = b->n->batch * b->n->memory, C = b->m->config.width,
+    const ct_memory A = CT_MEMORY_ACTIVATIONS;
+    const int64_t   N = b->n->batch * b->n->tokens, K = b->n->batch * b->n->memory, C = b->m->config.width,
                   F = b->m->config.feed_forward;
-    s->x = first ? reals(b, N * C) : NULL; /* others: the norm before writes the stream */
-    s->norm1 = reals(b, N * C), s->mean1 = reals(b, N), s->rstd1 = reals(b, N);
-    s->memory_norm = reals(b, K * C), s->memory_mean = reals(b, K), s->memory_rstd = reals(b, K),
-    s->kv_memory = reals(b, K * 2 * C);
-    s->qkv = reals(b, N * 3 * C), s->mixed = reals(b, N * C), s->lse = reals(b, N * b->m->config.heads),
-    s->branch1 = reals(b, N * C);
-    s->x2 = reals(b, N * C), s->norm2 = reals(b, N * C), s->mean2 = reals(b, N), s->rstd2 = reals(b, N);
-    s->up = reals(b, N * F), s->active = reals(b, N * F), s->branch2 = reals(b, N * C);
-    if (!first) s->x = reals(b, N * C);
+    s->x = first ? reals(b, A, N * C) : NULL; /* others: the norm before writes the stream */
+    s->norm1 = reals(b, A, N * C), s->mean1 = reals(b, A, N), s->rstd1 = reals(b, A, N);
+    s->memory_norm = reals(b, A, K * C), s->memory_mean = reals(b, A, K), s->memory_rstd = reals(b, A, K),
+    s->kv_memory = reals(b, A, K * 2 * C);
+    s->qkv = reals(b, A, N * 3 * C), s->mixed = reals(b, A, N * C), s->lse = reals(b, A, N * b->m->config.heads),
+    s->branch1 = reals(b, A, N * C);
+    s->x2 = reals(b, A, N * C), s->norm2 = reals(b, A, N * C), s->mean2 = reals(b, A, N), s->rstd2 = reals(b, A, N);
+    s->up = reals(b, A, N * F), s->active = reals(b, A, N * F), s->branch2 = reals(b, A, N * C);
+    if (!first) s->x = reals(b, A, N * C);
 }
 
 /* One op of H-RPE's G for layer i, in the list `list`. */
@@ -327,30 +339,44 @@ static void backward(ct_builder *b) {
 static void shared_arrays(ct_builder *b, bool train) {
     ct_network            *n = b->n;
     const ct_model_config *c = &b->m->config;
+    const ct_memory        A = CT_MEMORY_ACTIVATIONS;
     const int64_t          B = n->batch, N = B * n->tokens, K = B * n->memory, C = c->width, F = c->feed_forward;
     const int64_t          pairs = c->form == CT_FORM_OFF ? 0 : B * c->heads * n->queries * n->keys;
-    b->g = reals(b, pairs);
-    b->last = reals(b, N * C), b->normed = reals(b, N * C), b->mean = reals(b, N), b->rstd = reals(b, N);
-    n->logits = reals(b, N * b->m->vocabulary_size);
-    n->loss = reals(b, N);
-    n->ring = reals(b, c->layers * K * C);
-    n->norm = items(b, 2, sizeof(double));
+    b->g = reals(b, CT_MEMORY_HARMONY, pairs);
+    b->last = reals(b, A, N * C), b->normed = reals(b, A, N * C), b->mean = reals(b, A, N), b->rstd = reals(b, A, N);
+    n->logits = reals(b, A, N * b->m->vocabulary_size);
+    n->loss = reals(b, A, N);
+    n->ring = reals(b, CT_MEMORY_RING, c->layers * K * C);
+    n->norm = items(b, CT_MEMORY_WORKSPACE, 2, sizeof(double));
     if (!train) return;
-    n->gradients = reals(b, b->m->parameter_count);
-    n->moment = reals(b, b->m->parameter_count);
-    n->variance = reals(b, b->m->parameter_count);
-    b->dg = reals(b, pairs);
-    b->dstream = reals(b, N * C), b->dbranch = reals(b, N * C), b->dnorm = reals(b, N * C),
-    b->dqkv = reals(b, N * 3 * C), b->dup = reals(b, N * F);
-    b->dkv_memory = reals(b, K * 2 * C), b->dmemory_norm = reals(b, K * C);
-    n->norm_partial = items(b, b->m->parameter_count / CT_NORM_BLOCK + 1, sizeof(double));
-    n->tensor_first = items(b, b->m->tensor_count + 1, sizeof(int64_t));
-    n->tensor_decay = items(b, b->m->tensor_count, sizeof(uint8_t));
+    n->gradients = reals(b, CT_MEMORY_GRADIENTS, b->m->parameter_count);
+    n->moment = reals(b, CT_MEMORY_MOMENTS, b->m->parameter_count);
+    n->variance = reals(b, CT_MEMORY_MOMENTS, b->m->parameter_count);
+    b->dg = reals(b, CT_MEMORY_HARMONY, pairs);
+    b->dstream = reals(b, A, N * C), b->dbranch = reals(b, A, N * C), b->dnorm = reals(b, A, N * C),
+    b->dqkv = reals(b, A, N * 3 * C), b->dup = reals(b, A, N * F);
+    b->dkv_memory = reals(b, A, K * 2 * C), b->dmemory_norm = reals(b, A, K * C);
+    n->norm_partial = items(b, CT_MEMORY_WORKSPACE, b->m->parameter_count / CT_NORM_BLOCK + 1, sizeof(double));
+    n->tensor_first = table(b, b->m->tensor_count + 1, sizeof(int64_t));
+    n->tensor_decay = table(b, b->m->tensor_count, sizeof(uint8_t));
     for (int64_t i = 0; i < b->m->tensor_count && !b->failed; i++) {
         n->tensor_first[i] = b->m->tensors[i].first;
         n->tensor_decay[i] = b->m->tensors[i].decay;
     }
     if (!b->failed) n->tensor_first[b->m->tensor_count] = b->m->parameter_count;
+}
+
+ct_status ct_network_room(const ct_dataset *dataset, int stage, ct_network_options *o) {
+    const int64_t rows[2] = {o->tokens, o->tokens + o->memory};
+    int64_t       most[2];
+    for (int i = 0; i < 2; i++) {
+        CT_TRY(ct_dataset_stream_segments(dataset, stage, rows[i], &most[i]));
+        most[i] += 2 + rows[i] / o->tokens;
+        if (most[i] > rows[i]) most[i] = rows[i];
+    }
+    o->queries = most[0];
+    o->keys = most[1];
+    return CT_OK;
 }
 
 ct_status ct_network_make(ct_model *model, const ct_network_options *o, ct_network *out) {
@@ -359,9 +385,10 @@ ct_status ct_network_make(ct_model *model, const ct_network_options *o, ct_netwo
     out->queries = o->queries ? o->queries : o->tokens;
     out->keys = o->keys ? o->keys : o->tokens + o->memory;
     ct_builder builder = {.n = out, .m = model}, *b = &builder;
-    out->step = items(b, 1, sizeof *out->step);
+    out->arrays.paper = o->paper;
+    out->step = table(b, 1, sizeof *out->step);
     if (out->step) out->step->loss_scale = 1;
-    b->saved = items(b, model->config.layers, sizeof *b->saved);
+    b->saved = table(b, model->config.layers, sizeof *b->saved);
     if (!b->failed) {
         inputs(b);
         for (int64_t i = 0; i < model->config.layers; i++) layer_arrays(b, &b->saved[i], i == 0);
@@ -369,18 +396,21 @@ ct_status ct_network_make(ct_model *model, const ct_network_options *o, ct_netwo
         forward(b);
         if (o->train) backward(b);
         ct_record_list *lists[] = {&out->forward, &out->backward, &out->after};
-        if (!b->failed && ct_records_workspace(lists, CT_COUNT(lists), &out->arena) != CT_OK) b->failed = true;
+        size_t          before = out->arrays.used;
+        if (!b->failed && ct_records_workspace(lists, CT_COUNT(lists), &out->arrays) != CT_OK) b->failed = true;
+        out->bytes[CT_MEMORY_WORKSPACE] += out->arrays.used - before;
     }
     if (b->failed) {
         ct_network_free(out);
         return CT_ENOMEM;
     }
     out->flops = ct_records_flops(&out->forward) + ct_records_flops(&out->backward);
-    ct_network_forget(out);
+    if (!o->paper) ct_network_forget(out);
     return CT_OK;
 }
 
 void ct_network_free(ct_network *network) {
+    ct_arena_free(&network->arrays);
     ct_arena_free(&network->arena);
     *network = (ct_network){0};
 }

@@ -3,10 +3,11 @@
  * The plan is made once: all arrays are laid out in one arena, and the step is a
  * list of op records over them (forward, backward, then the memory's ring). A
  * step fills the inputs from a batch of rows and runs the list; it allocates
- * nothing. Validation runs the forward list alone.
+ * nothing. Validation runs the forward list alone. A plan on paper has the same
+ * records and bytes, and no memory: `cantus plan`.
  *
- * Owner: the network's arena; the model must outlive it. Gradients lie beside the model's parameters in the same order.
- * Fails: making one: CT_ENOMEM; ct_network_fill: CT_EFAIL when a line holds more harmonic segments than planned.
+ * Owner: the network's arenas; the model must outlive it. Gradients lie beside the model's parameters in the same
+ * order. Fails: making one: CT_ENOMEM; ct_network_fill: CT_EFAIL when a line holds more harmonic segments than planned.
  */
 #ifndef CT_MODELS_NETWORK_H
 #define CT_MODELS_NETWORK_H
@@ -15,10 +16,25 @@
 #include "models/model.h"
 #include "models/record.h"
 
+/* What a plan's memory is for. */
+typedef enum ct_memory {
+    CT_MEMORY_INPUTS,      /* rows, targets, positions, segments of a batch */
+    CT_MEMORY_ACTIVATIONS, /* from forward to backward; logits; their gradients */
+    CT_MEMORY_HARMONY,     /* H-RPE's G and its gradient */
+    CT_MEMORY_GRADIENTS,   /* of the parameters */
+    CT_MEMORY_MOMENTS,     /* of AdamW */
+    CT_MEMORY_RING,        /* Transformer-XL memory: layer inputs and their rows */
+    CT_MEMORY_WORKSPACE,   /* shared by all ops */
+    CT_MEMORY_KINDS
+} ct_memory;
+extern const char *const ct_memory_names[CT_MEMORY_KINDS];
+
 typedef struct ct_network {
     ct_model         *model;
     const ct_backend *backend;
-    ct_arena          arena;
+    ct_arena          arena;                  /* op records, small tables */
+    ct_arena          arrays;                 /* everything that ops compute on */
+    size_t            bytes[CT_MEMORY_KINDS]; /* of `arrays`; they add up to arrays.used */
     int64_t           batch, tokens, memory;
     int64_t           queries, keys; /* room for harmonic segments: of a window; of memory and window */
     ct_step          *step;          /* in the arena: records point to it */
@@ -45,9 +61,13 @@ typedef struct ct_network_options {
     int64_t           batch, tokens, memory;
     int64_t           queries, keys; /* 0: as many as rows */
     bool              train;         /* also backward, moments */
+    bool              paper;         /* make the plan only: nothing may be filled or run */
     const ct_backend *backend;
 } ct_network_options;
 
+/* Room for harmonic segments in options for this dataset: what its songs can hold in a window and in memory and window,
+ * and a few for where the memory begins and where a group of columns becomes unknown. CT_ENOMEM. */
+CT_NODISCARD ct_status ct_network_room(const ct_dataset *dataset, int stage, ct_network_options *options);
 CT_NODISCARD ct_status ct_network_make(ct_model *model, const ct_network_options *options, ct_network *out);
 void                   ct_network_free(ct_network *network);
 /* Empty the memory of all lines. */

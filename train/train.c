@@ -5,7 +5,7 @@
 #include "core/run.h"
 #include "models/checkpoints.h"
 #include "models/comparison.h"
-#include "train/checkpoint.h"
+#include "train/step.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -17,24 +17,12 @@ enum { BOOTSTRAP = 1000 }; /* samples of the final report */
 typedef struct ct_trainer {
     const ct_train_config *config;
     ct_dataset             dataset;
-    ct_loader              loader;
-    ct_model               model;
-    ct_network             network;
+    ct_stepper             s;
     ct_run                 run;
-    ct_counters            at;
     double                 begun, peak; /* seconds; measured flop/s of sgemm */
     double                 interval_begun;
-    double                 norm; /* of the last step's gradient */
-    bool                   last_finite;
     ct_comparison          comparison; /* count models, and at the end the best checkpoint */
 } ct_trainer;
-
-double ct_learning_rate(const ct_train_config *c, int64_t step) {
-    if (step <= c->warmup) return c->learning_rate * (double)step / (double)c->warmup;
-    double done = (double)(step - c->warmup) / (double)(c->steps > c->warmup ? c->steps - c->warmup : 1);
-    double cosine = 0.5 * (1 + cos(3.141592653589793 * (done < 1 ? done : 1)));
-    return c->learning_rate * (c->final_share + (1 - c->final_share) * cosine);
-}
 
 /* ---- opening */
 static ct_status init_weights(ct_trainer *t) {
@@ -42,48 +30,15 @@ static ct_status init_weights(ct_trainer *t) {
     if (!*t->config->init) return CT_OK;
     CT_TRY(ct_context(ct_model_find(t->config->init, path, sizeof path), "%s", ct_config_where("train.init")));
     ct_model from;
-    CT_TRY(ct_model_load(path, t->model.dtype, &from));
-    ct_status status = ct_context(ct_model_copy_weights(&from, &t->model), "%s", path);
+    CT_TRY(ct_model_load(path, t->s.model.dtype, &from));
+    ct_status status = ct_context(ct_model_copy_weights(&from, &t->s.model), "%s", path);
     ct_model_free(&from);
     return status;
 }
 
-/* Room for harmonic segments: what the songs can hold, and a few for where the memory begins and where a group of
- * columns becomes unknown. */
-static ct_status segment_room(const ct_trainer *t, int64_t rows, int64_t *room) {
-    int64_t most;
-    CT_TRY(ct_dataset_stream_segments(&t->dataset, t->config->model.stage, rows, &most));
-    most += 2 + rows / t->config->model.tokens;
-    *room = most < rows ? most : rows;
-    return CT_OK;
-}
-
 static ct_status open_all(ct_trainer *t) {
-    const ct_train_config *c = t->config;
-    int                    stage = c->model.stage;
-    CT_TRY(ct_dataset_open(c->data, &t->dataset));
-    if (!t->dataset.stage[stage].present)
-        return ct_fail(CT_EFAIL, "%s: has no %s rows", c->data, ct_stage_names[stage]);
-    ct_loader_options loader = {.stage = stage,
-                                .split = CT_TRAIN,
-                                .stream = c->model.memory > 0,
-                                .batch = c->batch,
-                                .tokens = c->model.tokens,
-                                .seed = (uint64_t)c->seed,
-                                .transpose = c->transpose,
-                                .unknown = c->unknown};
-    CT_TRY(ct_loader_open(&t->dataset, &loader, &t->loader));
-    CT_TRY(ct_model_create(&c->model, &t->dataset.stage[stage], (uint64_t)c->seed, CT_F32, &t->model));
-    ct_network_options network = {.batch = c->batch,
-                                  .tokens = c->model.tokens,
-                                  .memory = c->model.memory,
-                                  .train = true,
-                                  .backend = ct_backend_cpu()};
-    CT_TRY(segment_room(t, network.tokens, &network.queries));
-    CT_TRY(segment_room(t, network.tokens + network.memory, &network.keys));
-    CT_TRY(ct_network_make(&t->model, &network, &t->network));
-    t->network.step->seed = (uint64_t)c->seed;
-    return CT_OK;
+    CT_TRY(ct_dataset_open(t->config->data, &t->dataset));
+    return ct_stepper_open(t->config, &t->dataset, false, &t->s);
 }
 
 /* A run goes on with the data it began with. */
@@ -110,11 +65,10 @@ static ct_status open_run(ct_trainer *t, const char *const *words, size_t word_c
     char                   path[4096];
     if (c->resume == RESUME_AUTO && ct_checkpoint_find(c->out, "last", path, sizeof path)) {
         CT_TRY(check_same_data(t));
-        CT_TRY(ct_checkpoint_load(path, &t->network, &t->at));
+        CT_TRY(ct_checkpoint_load(path, &t->s.network, &t->s.at));
         ct_log("resuming from %s", path);
-        return ct_run_resume(c->out, t->at.step, &t->run);
+        return ct_run_resume(c->out, t->s.at.step, &t->run);
     }
-    t->at.best = INFINITY;
     CT_TRY(init_weights(t));
     snprintf(path, sizeof path, "%s/config.resolved.yaml", c->out);
     if (c->resume == RESUME_AUTO && ct_file_exists(path)) {
@@ -131,7 +85,7 @@ static ct_status open_run(ct_trainer *t, const char *const *words, size_t word_c
     ct_json_set(facts, "isa", ct_json_new_text(ct_cpu_isa()));
     ct_json_set(facts, "gemm", ct_json_new_text(ct_cpu_gemm()));
     ct_json_set(facts, "threads", ct_json_new_integer(ct_cpu_threads()));
-    ct_json_set(facts, "parameters", ct_json_new_integer(t->model.parameter_count));
+    ct_json_set(facts, "parameters", ct_json_new_integer(t->s.model.parameter_count));
     ct_status status = yaml ? ct_run_create(c->out, yaml, facts, &t->run) : CT_ENOMEM;
     ct_json_free(facts);
     ct_arena_free(&arena);
@@ -141,65 +95,8 @@ static ct_status open_run(ct_trainer *t, const char *const *words, size_t word_c
 static void close_all(ct_trainer *t) {
     ct_comparison_free(&t->comparison);
     ct_run_close(&t->run);
-    ct_network_free(&t->network);
-    ct_model_free(&t->model);
-    ct_loader_close(&t->loader);
+    ct_stepper_close(&t->s);
     ct_dataset_close(&t->dataset);
-}
-
-/* ---- a step */
-static void add_losses(ct_trainer *t, const ct_batch *b) {
-    const float *loss = t->network.loss;
-    double       sum = 0, open = 0;
-    for (int64_t i = 0; i < b->batch * b->tokens; i++) {
-        sum += (double)loss[i];
-        if (b->open[i]) open += (double)loss[i];
-    }
-    t->last_finite = t->last_finite && isfinite(sum);
-    if (!isfinite(sum)) return;
-    t->at.window_loss += sum;
-    t->at.window_open += open;
-    t->at.window_targets += (double)b->targets;
-    t->at.window_open_targets += (double)b->open_targets;
-    t->at.window_tokens += b->batch * b->tokens;
-}
-
-static ct_status step(ct_trainer *t) {
-    const ct_train_config *c = t->config;
-    ct_network            *n = &t->network;
-    ct_network_zero_gradients(n);
-    t->last_finite = true;
-    for (int64_t k = 0; k < c->accumulate; k++) {
-        const ct_batch *batch = ct_loader_batch(&t->loader, t->at.micro);
-        n->step->number = t->at.micro++;
-        n->step->train = true;
-        n->step->loss_scale = batch->targets ? 1.0 / (double)(batch->targets * c->accumulate) : 0;
-        CT_TRY(ct_context(ct_network_fill(n, batch), "batch %lld (song %s)", (long long)t->at.micro - 1,
-                          t->dataset.songs[batch->first_song].source));
-        CT_TRY(ct_network_forward(n));
-        add_losses(t, batch);
-        CT_TRY(ct_network_backward(n));
-        if (t->last_finite) CT_TRY(ct_network_remember(n)); /* a memory with NaN in it would spoil all that follows */
-    }
-    t->at.step++;
-    n->step->update = t->at.update + 1;
-    n->step->learning_rate = ct_learning_rate(c, t->at.step);
-    n->step->clip = c->clip;
-    CT_TRY(ct_network_norm(n));
-    t->norm = n->norm[0];
-    if (!t->last_finite) n->norm[1] = 0;
-    CT_TRY(ct_network_update(n, &c->adam));
-    if (n->norm[1] > 0) {
-        t->at.update++;
-        t->at.skipped_in_a_row = 0;
-        return CT_OK;
-    }
-    t->at.skipped++;
-    if (++t->at.skipped_in_a_row < c->most_skipped) return CT_OK;
-    return ct_fail(CT_EFAIL,
-                   "step %lld: loss or gradient not finite %lld times in a row; the last good checkpoint stands (hint: "
-                   "a lower optimizer.learning_rate)",
-                   (long long)t->at.step, (long long)t->at.skipped_in_a_row);
 }
 
 /* ---- metrics */
@@ -208,21 +105,21 @@ typedef struct ct_validation { /* nats a token of held-out songs, NAN: there are
 } ct_validation;
 
 static ct_status report(ct_trainer *t, const ct_validation *v) {
-    ct_counters *a = &t->at;
+    ct_counters *a = &t->s.at;
     double       seconds = ct_seconds() - t->interval_begun, tokens = (double)a->window_tokens / seconds;
     double       flops =
-        t->network.flops * (double)a->window_tokens / (double)(t->network.batch * t->network.tokens) / seconds;
+        t->s.network.flops * (double)a->window_tokens / (double)(t->s.network.batch * t->s.network.tokens) / seconds;
     double loss = a->window_targets > 0 ? a->window_loss / a->window_targets : NAN,
            open = a->window_open_targets > 0 ? a->window_open / a->window_open_targets : NAN;
-    double    lr = t->network.step->learning_rate;
+    double    lr = t->s.network.step->learning_rate;
     ct_metric metrics[] = {
-        {"epoch", ct_loader_epochs(&t->loader, a->micro)},
+        {"epoch", ct_loader_epochs(&t->s.loader, a->micro)},
         {"loss", loss},
         {"open_loss", open},
         {"valid_loss", v ? v->all : NAN},
         {"valid_open_loss", v ? v->open : NAN},
         {"learning_rate", lr},
-        {"gradient_norm", t->norm},
+        {"gradient_norm", t->s.norm},
         {"skipped", (double)a->skipped},
     };
     if (flops > t->peak) t->peak = fmax(t->peak, ct_cpu_measure_gemm()); /* measured while the machine was busy */
@@ -234,7 +131,7 @@ static ct_status report(ct_trainer *t, const ct_validation *v) {
         remaining = t->config->minutes * 60 - elapsed;
     ct_log(
         "step %lld/%lld  loss %.4f (open %.4f)%s  lr %.2e  norm %.2f  %.0f tokens/s  %.0f %% of sgemm peak  %s left%s",
-        (long long)a->step, (long long)t->config->steps, loss, open, held, lr, t->norm, tokens,
+        (long long)a->step, (long long)t->config->steps, loss, open, held, lr, t->s.norm, tokens,
         t->peak > 0 ? 100 * flops / t->peak : 0, ct_duration(remaining, left, sizeof left),
         a->skipped ? "  (steps skipped)" : "");
     CT_TRY(ct_run_metrics(&t->run, a->step, metrics, CT_COUNT(metrics)));
@@ -273,8 +170,8 @@ static ct_status take_best(ct_trainer *t) {
     char path[4200];
     if (ct_model_find(t->config->out, path, sizeof path) != CT_OK) return CT_OK;
     ct_model best;
-    CT_TRY(ct_model_load(path, t->model.dtype, &best));
-    ct_status status = ct_model_copy_weights(&best, &t->model);
+    CT_TRY(ct_model_load(path, t->s.model.dtype, &best));
+    ct_status status = ct_model_copy_weights(&best, &t->s.model);
     ct_model_free(&best);
     return status;
 }
@@ -293,7 +190,7 @@ static ct_status write_comparison(ct_trainer *t) {
 
 static ct_status summary(ct_trainer *t) {
     char took[32];
-    printf("%s: %lld steps in %s", t->config->out, (long long)t->at.step,
+    printf("%s: %lld steps in %s", t->config->out, (long long)t->s.at.step,
            ct_duration(ct_seconds() - t->begun, took, sizeof took));
     if (!holds_out(t)) {
         printf("; no song is held out to measure the model with\n");
@@ -301,7 +198,7 @@ static ct_status summary(ct_trainer *t) {
     }
     printf("; the best checkpoint:\n");
     CT_TRY(take_best(t));
-    CT_TRY(ct_comparison_network(&t->comparison, &t->network, "model", 0));
+    CT_TRY(ct_comparison_network(&t->comparison, &t->s.network, "model", 0));
     ct_comparison_print(&t->comparison);
     return write_comparison(t);
 }
@@ -309,7 +206,7 @@ static ct_status summary(ct_trainer *t) {
 static ct_status validate(ct_trainer *t, ct_validation *out) {
     ct_arena  arena = {0};
     ct_scores scores;
-    ct_status status = ct_held_out_network(&t->comparison.what, &t->network, &arena, &scores);
+    ct_status status = ct_held_out_network(&t->comparison.what, &t->s.network, &arena, &scores);
     if (status == CT_OK)
         *out = (ct_validation){ct_scores_mean(&scores, CT_MEASURE_ALL), ct_scores_mean(&scores, CT_MEASURE_OPEN)};
     ct_arena_free(&arena);
@@ -319,39 +216,39 @@ static ct_status validate(ct_trainer *t, ct_validation *out) {
 /* ---- the loop */
 static ct_status loop(ct_trainer *t, bool *enough) {
     const ct_train_config *c = t->config;
-    while (t->at.step < c->steps && !*enough) {
-        CT_TRY(step(t));
+    while (t->s.at.step < c->steps && !*enough) {
+        CT_TRY(ct_stepper_step(&t->s));
         bool          late = c->minutes > 0 && ct_seconds() - t->begun > c->minutes * 60;
-        bool          last = t->at.step == c->steps || late, measure = last || t->at.step % c->valid_every == 0;
+        bool          last = t->s.at.step == c->steps || late, measure = last || t->s.at.step % c->valid_every == 0;
         ct_validation v;
         if (measure) {
             double before = ct_seconds();
             CT_TRY(validate(t, &v));
             t->interval_begun += ct_seconds() - before;
         }
-        if (measure || t->at.step % c->log_every == 0) CT_TRY(report(t, measure && isfinite(v.all) ? &v : NULL));
+        if (measure || t->s.at.step % c->log_every == 0) CT_TRY(report(t, measure && isfinite(v.all) ? &v : NULL));
         if (measure && isfinite(v.all)) {
-            if (v.all < t->at.best) {
-                t->at.best = v.all;
-                t->at.waited = 0;
-                CT_TRY(ct_checkpoint_save_best(c->out, &t->network, &t->at));
+            if (v.all < t->s.at.best) {
+                t->s.at.best = v.all;
+                t->s.at.waited = 0;
+                CT_TRY(ct_checkpoint_save_best(c->out, &t->s.network, &t->s.at));
             } else
-                t->at.waited++;
-            if (c->patience && t->at.waited >= c->patience) {
-                ct_log("no better validation for %lld in a row: stopping early (best %.4f)", (long long)t->at.waited,
-                       t->at.best);
+                t->s.at.waited++;
+            if (c->patience && t->s.at.waited >= c->patience) {
+                ct_log("no better validation for %lld in a row: stopping early (best %.4f)", (long long)t->s.at.waited,
+                       t->s.at.best);
                 *enough = true;
             }
         }
         bool stop = ct_stop_asked() != 0;
-        if (stop || last || *enough || t->at.step % c->save_every == 0)
-            CT_TRY(ct_checkpoint_save(c->out, &t->network, &t->at));
+        if (stop || last || *enough || t->s.at.step % c->save_every == 0)
+            CT_TRY(ct_checkpoint_save(c->out, &t->s.network, &t->s.at));
         if (stop) {
-            ct_log("saved at step %lld; train.resume=auto goes on from here", (long long)t->at.step);
+            ct_log("saved at step %lld; train.resume=auto goes on from here", (long long)t->s.at.step);
             return ct_stop_check();
         }
-        if (late && t->at.step < c->steps) {
-            ct_log("train.minutes is over at step %lld", (long long)t->at.step);
+        if (late && t->s.at.step < c->steps) {
+            ct_log("train.minutes is over at step %lld", (long long)t->s.at.step);
             *enough = true;
         }
     }
@@ -370,7 +267,7 @@ ct_status ct_train(const ct_train_config *config, const char *const *words, size
         t->peak = ct_cpu_measure_gemm();
         ct_log("%s: %lld parameters, %lld layers of %lld, windows of %lld%s%.0lld; %d threads, %s, %s, sgemm peak %.0f "
                "GFLOP/s",
-               ct_stage_names[config->model.stage], (long long)t->model.parameter_count,
+               ct_stage_names[config->model.stage], (long long)t->s.model.parameter_count,
                (long long)config->model.layers, (long long)config->model.width, (long long)config->model.tokens,
                config->model.memory ? " + memory " : "", (long long)config->model.memory, ct_cpu_threads(),
                ct_cpu_isa(), ct_cpu_gemm(), t->peak / 1e9);

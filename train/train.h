@@ -32,8 +32,4 @@ extern const ct_schema ct_train_schema;
 
 CT_NODISCARD ct_status ct_train(const ct_train_config *config, const char *const *words, size_t word_count);
 
-/* Learning rate of update `step` (1 ...): linear warm-up, then cosine from the peak down to final_share of it at
- * `steps`. */
-double ct_learning_rate(const ct_train_config *config, int64_t step);
-
 #endif

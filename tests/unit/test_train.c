@@ -11,7 +11,7 @@
 #include "models/checkpoints.h"
 #include "small_dataset.h"
 #include "train/checkpoint.h"
-#include "train/train.h"
+#include "train/step.h"
 
 #include <math.h>
 #include <signal.h>

@@ -1,0 +1,41 @@
+/* step.h -- one training step: batches from the loader, forward and backward over the plan, AdamW.
+ *
+ * A stepper holds all that a step touches: loader, model, network, counters. After
+ * it is open a step allocates nothing. A step whose loss or gradient is not finite
+ * changes nothing and is counted; too many in a row are an error.
+ *
+ * Owner: the stepper, until ct_stepper_close; config and dataset must outlive it.
+ * Fails: opening: CT_EUSAGE for shapes, CT_EFAIL for a dataset without rows of the stage, CT_ENOMEM. A step: CT_EFAIL.
+ */
+#ifndef CT_TRAIN_STEP_H
+#define CT_TRAIN_STEP_H
+
+#include "train/checkpoint.h"
+#include "train/train.h"
+
+typedef struct ct_stepper {
+    const ct_train_config *config;
+    const ct_dataset      *dataset;
+    ct_loader              loader;
+    ct_model               model;
+    ct_network             network;
+    ct_counters            at;
+    double                 norm; /* of the last step's gradient */
+    bool                   last_finite;
+} ct_stepper;
+
+/* Room for harmonic segments in a plan without a dataset. They are about four rows long; the most in any window of
+ * POP909 is one in 2.2 rows. */
+enum { CT_ROWS_A_SEGMENT = 2 };
+
+/* On paper: no weights, no arrays, and no loader if the dataset has no songs; to be measured, not to be run. */
+CT_NODISCARD ct_status ct_stepper_open(const ct_train_config *config, const ct_dataset *dataset, bool paper,
+                                       ct_stepper *out);
+CT_NODISCARD ct_status ct_stepper_step(ct_stepper *stepper);
+void                   ct_stepper_close(ct_stepper *stepper);
+
+/* Learning rate of update `step` (1 ...): linear warm-up, then cosine from the peak down to final_share of it at
+ * `steps`. */
+double ct_learning_rate(const ct_train_config *config, int64_t step);
+
+#endif
