@@ -233,7 +233,7 @@ void ct_model_free(ct_model *model) {
     *model = (ct_model){0};
 }
 
-ct_status ct_model_copy_weights(const ct_model *from, ct_model *to) {
+ct_status ct_model_check_same(const ct_model *from, const ct_model *to) {
     for (int64_t i = 0; i < to->tensor_count || i < from->tensor_count; i++) {
         const ct_tensor_info *a = i < from->tensor_count ? &from->tensors[i] : NULL,
                              *b = i < to->tensor_count ? &to->tensors[i] : NULL;
@@ -243,6 +243,11 @@ ct_status ct_model_copy_weights(const ct_model *from, ct_model *to) {
                            (long long)i, a ? a->name : "missing", a ? (long long)a->count : 0LL,
                            b ? b->name : "missing", b ? (long long)b->count : 0LL);
     }
+    return CT_OK;
+}
+
+ct_status ct_model_copy_weights(const ct_model *from, ct_model *to) {
+    CT_TRY(ct_model_check_same(from, to));
     CT_ASSERT(from->dtype == to->dtype);
     memcpy(to->parameters, from->parameters, (size_t)to->parameter_count * ct_dtype_size(to->dtype));
     return CT_OK;

@@ -131,6 +131,7 @@ void                   ct_model_free(ct_model *model);
 CT_NODISCARD ct_status ct_model_save(const ct_model *model, const char *path, const ct_pair *more, size_t more_count);
 CT_NODISCARD ct_status ct_model_load(const char *path, ct_dtype dtype, ct_model *out);
 /* Copy the weights of `from` into `to` (fine-tuning): CT_EFAIL naming the first tensor whose name or shape differs. */
+CT_NODISCARD ct_status ct_model_check_same(const ct_model *from, const ct_model *to);
 CT_NODISCARD ct_status ct_model_copy_weights(const ct_model *from, ct_model *to);
 
 static inline void *ct_model_at(const ct_model *m, int64_t element) {

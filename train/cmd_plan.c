@@ -49,5 +49,6 @@ const ct_command ct_command_plan = {
     .schema = &ct_train_schema,
     .options = options,
     .option_count = CT_COUNT(options),
+    .out = "train.out",
     .run = run,
 };

@@ -45,6 +45,10 @@ static const ct_key keys[] = {
 #undef KEY
 const ct_schema ct_train_schema = {"train", keys, CT_COUNT(keys)};
 
+static const char     *dry_run;
+static const ct_option options[] = {
+    {"--dry-run", NULL, "check everything, print the plan (memory, flops, time), make nothing", &dry_run}};
+
 extern const ct_command ct_command_train;
 
 static ct_status run(int count, char **words) {
@@ -53,7 +57,10 @@ static ct_status run(int count, char **words) {
     ct_stop_install();
     ct_status status = ct_command_config(&ct_command_train, count, words, &arena, &config);
     while (words[count]) count++; /* for the record: the options, which stand behind the words */
-    if (status == CT_OK) status = ct_train(&config, (const char *const *)words, (size_t)count);
+    if (status == CT_OK && dry_run)
+        status = ct_train_dry_run(&config);
+    else if (status == CT_OK)
+        status = ct_train(&config, (const char *const *)words, (size_t)count);
     ct_arena_free(&arena);
     return status;
 }
@@ -66,6 +73,8 @@ const ct_command ct_command_train = {
                "Ctrl-C, SIGTERM and SIGUSR1 save at the next step; train.resume=auto goes on from there.\n"
                "A config may rest on others (base: FILE) and stand for many runs (matrix: {key: [value, ...]}).\n",
     .schema = &ct_train_schema,
+    .options = options,
+    .option_count = CT_COUNT(options),
     .out = "train.out",
     .run = run,
 };

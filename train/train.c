@@ -5,7 +5,7 @@
 #include "core/run.h"
 #include "models/checkpoints.h"
 #include "models/comparison.h"
-#include "train/step.h"
+#include "train/plan.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -34,6 +34,14 @@ static ct_status init_weights(ct_trainer *t) {
     ct_status status = ct_context(ct_model_copy_weights(&from, &t->s.model), "%s", path);
     ct_model_free(&from);
     return status;
+}
+
+static ct_status check_out_is_free(const ct_train_config *c) {
+    return c->resume == RESUME_NEVER && ct_run_exists(c->out)
+               ? ct_fail(CT_EFAIL,
+                         "%s: %s is there already; nothing was changed (hint: another train.out, or train.resume=auto)",
+                         ct_config_where("train.out"), c->out)
+               : CT_OK;
 }
 
 static ct_status open_all(ct_trainer *t) {
@@ -257,10 +265,7 @@ static ct_status loop(ct_trainer *t, bool *enough) {
 
 ct_status ct_train(const ct_train_config *config, const char *const *words, size_t word_count) {
     ct_trainer trainer = {.config = config, .begun = ct_seconds()}, *t = &trainer;
-    if (config->resume == RESUME_NEVER && ct_run_exists(config->out))
-        return ct_fail(CT_EFAIL,
-                       "%s: %s is there already; nothing was changed (hint: another train.out, or train.resume=auto)",
-                       ct_config_where("train.out"), config->out);
+    CT_TRY(check_out_is_free(config));
     ct_status status = open_all(t);
     if (status == CT_OK) status = open_run(t, words, word_count);
     if (status == CT_OK) {
@@ -278,5 +283,43 @@ ct_status ct_train(const ct_train_config *config, const char *const *words, size
     if (status == CT_OK) status = loop(t, &enough);
     if (status == CT_OK) status = summary(t);
     close_all(t);
+    return status;
+}
+
+/* ---- without doing it */
+static ct_status check_model_file(const char *path, const ct_model *m) {
+    ct_model from;
+    CT_TRY(ct_model_load(path, m->dtype, &from));
+    ct_status status = ct_context(ct_model_check_same(&from, m), "%s", path);
+    ct_model_free(&from);
+    return status;
+}
+
+static ct_status check_start(const ct_trainer *t, const ct_model *m) {
+    const ct_train_config *c = t->config;
+    char                   path[4096], file[4200];
+    if (c->resume == RESUME_AUTO && ct_checkpoint_find(c->out, "last", path, sizeof path)) {
+        CT_TRY(check_same_data(t));
+        snprintf(file, sizeof file, "%s/model.safetensors", path);
+        CT_TRY(check_model_file(file, m));
+        printf("%s: would go on from %s\n", c->out, path);
+    } else if (*c->init) {
+        CT_TRY(ct_context(ct_model_find(c->init, file, sizeof file), "%s", ct_config_where("train.init")));
+        CT_TRY(check_model_file(file, m));
+        printf("%s: would be made, with the weights of %s\n", c->out, file);
+    } else
+        printf("%s: would be made\n", c->out);
+    return CT_OK;
+}
+
+ct_status ct_train_dry_run(const ct_train_config *config) {
+    ct_trainer trainer = {.config = config};
+    ct_plan    plan;
+    CT_TRY(check_out_is_free(config));
+    CT_TRY(ct_plan_make(config, true, &plan));
+    trainer.dataset = plan.dataset;
+    ct_status status = check_start(&trainer, &plan.stepper.model);
+    if (status == CT_OK) ct_plan_print(&plan, false, ct_cpu_measure_gemm());
+    ct_plan_free(&plan);
     return status;
 }

@@ -31,5 +31,8 @@ typedef struct ct_train_config {
 extern const ct_schema ct_train_schema;
 
 CT_NODISCARD ct_status ct_train(const ct_train_config *config, const char *const *words, size_t word_count);
+/* Everything that can be found out before the first step, without making anything: config, dataset, run folder, the
+ * checkpoint or model that it would start from; prints the plan (train/plan.h). */
+CT_NODISCARD ct_status ct_train_dry_run(const ct_train_config *config);
 
 #endif
