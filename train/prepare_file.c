@@ -1,5 +1,6 @@
 /* prepare_file.c -- one MIDI file to rows of both stages; see prepare.h. */
 #include "core/music/analyse.h"
+#include "core/music/percussion.h"
 #include "train/prepare.h"
 
 #include <stdarg.h>
@@ -43,17 +44,14 @@ static ct_status prepare(const ct_prepare_config *config, const char *path, ct_a
     CT_TRY(ct_file_read(path, 64 << 20, arena, &bytes));
     ct_sha256(bytes.at, bytes.count, out->sha256);
     CT_TRY(ct_midi_read(bytes.at, bytes.count, arena, &midi));
+    ct_percussion_move(&midi);
     CT_TRY(ct_analyse(&midi, &options, arena, &piece, &info));
-    if (piece.melody_count < config->least_notes)
-        return ct_fail(CT_EFAIL, "too few melody notes: %d, filter.least_notes is %lld", piece.melody_count,
-                       (long long)config->least_notes);
-    if (piece.bar_count < config->least_bars)
-        return ct_fail(CT_EFAIL, "too short: %d bars, filter.least_bars is %lld", piece.bar_count,
-                       (long long)config->least_bars);
+    CT_TRY(ct_filter_song(&config->filter, &midi, &piece, &info));
     CT_TRY(ct_piece_quantise(&piece, arena));
     CT_TRY(ct_backbone_encode(&piece, arena, &out->rows[CT_BACKBONE]));
     CT_TRY(ct_melody_encode(&piece, arena, &out->rows[CT_MELODY]));
     CT_TRY(check_round_trip(out, arena));
+    CT_TRY(ct_sketch_make(piece.melody, piece.melody_count, arena, &out->sketch));
     snprintf(out->key, sizeof out->key, "%s", ct_key_name(info.key));
     snprintf(out->metre, sizeof out->metre, "%s", ct_metre_at(piece.bars[0].metre)->name);
     if (*midi.repairs) note(out, "repaired: %s", midi.repairs);
@@ -74,4 +72,5 @@ void ct_prepare_file(const ct_prepare_config *config, const char *path, ct_arena
     out->reason[0] = 0;
     note(out, "%s", message);
     for (int s = 0; s < CT_STAGES; s++) out->rows[s] = (ct_rows){0};
+    out->sketch = (ct_sketch){0};
 }

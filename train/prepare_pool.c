@@ -18,9 +18,10 @@
 
 enum { WINDOW = 256, WORKERS_MOST = 256 };
 
-typedef struct ct_parcel { /* what a worker writes before its rows */
-    ct_prepared prepared;  /* its row pointers mean nothing here */
-    size_t      bytes[CT_STAGES];
+enum { SKETCH = CT_STAGES, LOADS };
+typedef struct ct_parcel { /* what a worker writes before its loads: rows of both stages, sketch */
+    ct_prepared prepared;  /* its pointers mean nothing here */
+    size_t      bytes[LOADS];
 } ct_parcel;
 
 typedef struct ct_worker {
@@ -33,7 +34,7 @@ typedef struct ct_worker {
 typedef struct ct_slot {
     bool        done;
     ct_prepared prepared;
-    uint16_t   *rows[CT_STAGES]; /* malloc */
+    void       *loads[LOADS]; /* malloc */
 } ct_slot;
 
 struct ct_pool {
@@ -80,8 +81,10 @@ static _Noreturn void work(const ct_pool *pool, int from, int to) {
         for (int s = 0; s < CT_STAGES; s++)
             parcel.bytes[s] =
                 (size_t)parcel.prepared.rows[s].count * (size_t)parcel.prepared.rows[s].columns * sizeof(uint16_t);
+        parcel.bytes[SKETCH] = parcel.prepared.sketch.count * sizeof *parcel.prepared.sketch.at;
         bool sent = write_all(to, &parcel, sizeof parcel);
         for (int s = 0; s < CT_STAGES; s++) sent = sent && write_all(to, parcel.prepared.rows[s].at, parcel.bytes[s]);
+        sent = sent && write_all(to, parcel.prepared.sketch.at, parcel.bytes[SKETCH]);
         ct_arena_free(&arena);
         if (!sent) break;
     }
@@ -158,12 +161,13 @@ static ct_status take(ct_pool *pool, ct_worker *w) {
     bool      whole = read_all(w->from, &parcel, sizeof parcel);
     if (whole) {
         slot->prepared = parcel.prepared;
-        for (int s = 0; s < CT_STAGES && whole; s++) {
-            slot->rows[s] = malloc(parcel.bytes[s] + 1);
-            if (!slot->rows[s]) return ct_fail(CT_ENOMEM, "out of memory");
-            whole = read_all(w->from, slot->rows[s], parcel.bytes[s]);
-            slot->prepared.rows[s].at = slot->rows[s];
+        for (int k = 0; k < LOADS && whole; k++) {
+            slot->loads[k] = malloc(parcel.bytes[k] + 1);
+            if (!slot->loads[k]) return ct_fail(CT_ENOMEM, "out of memory");
+            whole = read_all(w->from, slot->loads[k], parcel.bytes[k]);
         }
+        for (int s = 0; s < CT_STAGES; s++) slot->prepared.rows[s].at = slot->loads[s];
+        slot->prepared.sketch.at = slot->loads[SKETCH];
     }
     if (whole) {
         slot->done = true;
@@ -226,7 +230,7 @@ ct_status ct_pool_next(ct_pool *pool, ct_prepared *out) {
     CT_ASSERT(pool->handed < pool->count);
     if (pool->handed) { /* give back what the caller had */
         ct_slot *before = &pool->slots[(pool->handed - 1) % WINDOW];
-        for (int s = 0; s < CT_STAGES; s++) free(before->rows[s]);
+        for (int k = 0; k < LOADS; k++) free(before->loads[k]);
         *before = (ct_slot){0};
     }
     ct_slot *slot = &pool->slots[pool->handed % WINDOW];
@@ -243,6 +247,6 @@ void ct_pool_close(ct_pool *pool) {
     if (!pool) return;
     for (int64_t i = 0; i < pool->worker_count; i++) end(&pool->workers[i], true);
     for (int i = 0; i < WINDOW; i++)
-        for (int s = 0; s < CT_STAGES; s++) free(pool->slots[i].rows[s]);
+        for (int k = 0; k < LOADS; k++) free(pool->slots[i].loads[k]);
     free(pool);
 }

@@ -3,7 +3,10 @@
  * A folder: dataset.json (format version, settings, vocabulary and columns of each
  * stage), songs.tsv (one line a song), backbone.npy and melody.npy (uint16, rows x
  * columns). `prepare` writes one; anybody else may too: models take vocabulary and
- * columns from dataset.json, and need no grammar.
+ * columns from dataset.json, and need no grammar. Two more tables that `prepare`
+ * writes are for people: outcomes.tsv (what became of each file) and groups.tsv
+ * (songs that share their melody: group, split, source, the largest share with
+ * another song of the group, and that song).
  *
  * Owner: an open dataset keeps its files mapped and its texts in its own arena until ct_dataset_close.
  * Fails: CT_EFAIL with file and what is wrong: another format version, rows missing, a value outside its column. All

@@ -48,6 +48,50 @@ check 'another seed' prepare output="$T/seed" seed=7
 check 'splits otherwise' bash -c '! cmp -s <(cut -f3 "$0/w1/songs.tsv") <(cut -f3 "$0/seed/songs.tsv")' "$T"
 check 'the dataset can be inspected' "$CANTUS" inspect "$D"
 
+# ---- near-duplicates: a tune in another key, one cut short and played slower, and the bytes of a third
+N=$T/near; mkdir -p "$N/z"
+for f in amazing_grace battle_hymn can_can camptown_races auld_lang_syne aura_lee au_clair_de_la_lune brahms_lullaby; do abc2midi tests/data/tunes/$f.abc -quiet -o "$N/$f.mid" > /dev/null; done
+near() { abc2midi "$T/near.abc" -quiet -o "$N/$1" > /dev/null; }
+sed '/^K:/a %%MIDI transpose 5' tests/data/tunes/amazing_grace.abc > "$T/near.abc"; near z/up.mid
+sed -e 's/^Q:.*/Q:1\/4=66/' -e '$d' tests/data/tunes/battle_hymn.abc > "$T/near.abc"; near z/cut.mid
+cp "$N/can_can.mid" "$N/z/same.mid"
+near() { "$CANTUS" prepare configs/demo-prepare.yaml input="$N" split.valid=0.4 "$@"; }
+check 'with near-duplicates' near output="$T/n1" workers=1
+check 'with three workers' near output="$T/n3" workers=3
+check 'the same bytes' diff -r "$T/n1" "$T/n3"
+printf '%s\n' amazing_grace.mid z/up.mid battle_hymn.mid z/cut.mid > "$T/expected"
+check 'both are listed, nothing else' diff "$T/expected" <(tail -n +2 "$T/n1/groups.tsv" | cut -f3)
+check 'the same in another key shares all' awk -F'\t' '$3 == "z/up.mid" && $4 == "1.000" && $5 == "amazing_grace.mid" {found = 1} END {exit !found}' "$T/n1/groups.tsv"
+near output="$T/n4" > "$T/said"
+check 'said so' grep -q '^near-duplicates: 4 songs in 2 groups, each in one split' "$T/said"
+check 'and named' grep -qx '  amazing_grace.mid, z/up.mid' "$T/said"
+together() { awk -F'\t' '{s[$1] = $3} END {exit !(s["amazing_grace.mid"] == s["z/up.mid"] && s["battle_hymn.mid"] == s["z/cut.mid"])}' "$T/$1/songs.tsv"; }
+apart=0
+for seed in 2 3 4 5 6 7; do
+    near output="$T/with$seed" seed=$seed > /dev/null; near output="$T/without$seed" seed=$seed duplicates.share=0 > /dev/null
+    check "seed $seed: each group in one split" together with$seed
+    together without$seed || apart=$((apart + 1))
+    check "seed $seed: validation is not empty" grep -q '	valid	' "$T/with$seed/songs.tsv"
+done
+check 'which chance would not do' test $apart -ge 2
+near output="$T/first" duplicates.keep=first > "$T/said"
+check 'the first of each is kept' diff <(printf '%s\n' z/cut.mid z/same.mid z/up.mid) <(awk -F'\t' '$2 == "left out" {print $1}' "$T/first/outcomes.tsv")
+check 'and the others counted' grep -q 'left out     2: a near-duplicate of a song that is kept' "$T/said"
+rm -r "$N/z"
+check 'without them' near output="$T/alone" duplicates.keep=first
+check 'the same rows' bash -c 'cmp "$0/first/backbone.npy" "$0/alone/backbone.npy" && cmp "$0/first/melody.npy" "$0/alone/melody.npy" && cmp "$0/first/songs.tsv" "$0/alone/songs.tsv"' "$T"
+refuses 'first of what is not looked for' 2 'duplicates.share is 0' near output="$T/none" duplicates.share=0 duplicates.keep=first
+
+# ---- filters: each names itself and what it found, and is counted
+filtered() { near output="$T/filtered" overwrite=true "$@" > "$T/said"; }
+filtered filter.least_bars=33 filter.metres=4/4
+check 'a filter counts what it leaves out' grep -qE '^  left out +[1-9][0-9]*: too few bars \(filter.least_bars\)$' "$T/said"
+check 'metres too' grep -qE '^  left out +[1-9][0-9]*: a metre not asked for \(filter.metres\)$' "$T/said"
+check 'and says what it found' grep -qP '\tleft out\ttoo few bars: [0-9]+, filter.least_bars is 33$' "$T/filtered/outcomes.tsv"
+check 'and which metre' grep -qP '\tleft out\ta metre not asked for: [2369]/[48], filter.metres is 4/4$' "$T/filtered/outcomes.tsv"
+refuses 'no such metre' 2 'filter.metres: expected metres such as' near output="$T/none" 'filter.metres=4/4 4/3'
+refuses 'no song can pass' 2 'filter.most_bars: 3, but filter.least_bars is 4' near output="$T/none" filter.most_bars=3
+
 # ---- Ctrl-C leaves nothing: no folder, no process
 mkdir "$T/many"
 for i in $(seq 40); do for f in "$M"/*.mid; do ln "$f" "$T/many/$i-$(basename "$f")"; done; done
