@@ -66,7 +66,7 @@ void ct_batch_clear(ct_batch *batch, int64_t line);
 void ct_batch_lay(ct_batch *batch, const ct_dataset *dataset, int stage, int64_t song, int64_t first, int64_t count,
                   int64_t line, int64_t at, int32_t number);
 /* Make a group of columns unknown in all rows of a line. */
-void                   ct_batch_hide(ct_batch *batch, const ct_column *columns, int group, int64_t line);
+void ct_batch_hide(ct_batch *batch, const ct_column *columns, int group, int64_t line);
 CT_NODISCARD ct_status ct_batch_make(ct_arena *arena, int64_t batch, int64_t tokens, int columns, ct_batch *out);
 
 #endif
