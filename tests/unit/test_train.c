@@ -175,6 +175,33 @@ static void stopped_runs_go_on_as_if_undisturbed(void **state) {
     assert_same_runs("whole", "parts");
 }
 
+/* One step a process, each of the two stages: every step is a place to stop and go on from, in the middle of a pass
+ * over the data, of an interval of metrics, between validations. */
+static void every_step_is_a_place_to_resume(void **state) {
+    (void)state;
+    static const int         signals[] = {SIGTERM, SIGUSR1, SIGINT};
+    static const char *const stages[] = {"backbone", "melody"};
+    for (int stage = 0; stage < 2; stage++) {
+        ct_train_config c[2];
+        for (int k = 0; k < 2; k++) {
+            c[k] = tiny(ct_arena_printf(&arena, "%s-%s", stages[stage], k ? "steps" : "whole"),
+                        k ? "train.resume=auto" : NULL, "train.log_every=3");
+            c[k].model.stage = stage;
+            c[k].model.memory = stage ? 24 : 0;
+            c[k].steps = 13;
+            c[k].valid_every = 4;
+        }
+        assert_int_equal(train_in_child(&c[0], 0), CT_OK);
+        for (int step = 1; step <= 13; step++) {
+            int ended = train_in_child(&c[1], signals[step % 3]);
+            if (ended != 75) fail_msg("%s, step %d: exit %d", stages[stage], step, ended);
+        }
+        assert_int_equal(train_in_child(&c[1], 0), CT_OK);
+        assert_same_runs(ct_arena_printf(&arena, "%s-whole", stages[stage]),
+                         ct_arena_printf(&arena, "%s-steps", stages[stage]));
+    }
+}
+
 /* Ended before the first checkpoint, by whatever can't be caught: resume=auto begins again. */
 static void runs_without_checkpoint_begin_again(void **state) {
     (void)state;
@@ -304,6 +331,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(computing_threads_block_signals),
         cmocka_unit_test(stopped_runs_go_on_as_if_undisturbed),
+        cmocka_unit_test(every_step_is_a_place_to_resume),
         cmocka_unit_test(runs_without_checkpoint_begin_again),
         cmocka_unit_test(one_seed_one_run),
         cmocka_unit_test(loss_falls),
