@@ -22,7 +22,7 @@ say  = $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n' $(1) $(2))
 # ---------------------------------------------------------------- what this machine has (probed by compiling and linking)
 # build/config.mk says, for each feature, 1 or nothing, its flags, and why not. Made anew when the prober or CC changes.
 CONFIG := build/config-$(notdir $(firstword $(CC)))$(if $(CUDA),-cuda$(CUDA)).mk
-NEEDS_CONFIG := $(filter-out help clean format config-help deps,$(or $(MAKECMDGOALS),all))
+NEEDS_CONFIG := $(filter-out help clean format config-help deps reference,$(or $(MAKECMDGOALS),all))
 ifneq ($(NEEDS_CONFIG),)
 $(CONFIG): third_party/probe Makefile
 	@mkdir -p build
@@ -134,6 +134,16 @@ test-all: ready ## also what takes long: accuracy on real music, sanitizers, tra
 	@$(MAKE) --no-print-directory test-build PROFILE=asan
 	@tests/run --all $(BIN) $(B)
 
+VENV := build/reference-venv
+reference: $(VENV)/ready ## what PyTorch computes, anew, against tests/data/reference (loads 3 GB once)
+	@$(VENV)/bin/python -B tests/reference/reference.py
+$(VENV)/ready: tests/reference/requirements.txt
+	@python3 -c 'import ensurepip, venv' 2>/dev/null || { echo "python3 is missing, or has no venv (hint: apt-get install python3-venv)" >&2; exit 1; }
+	@echo "PyTorch goes to $(VENV): 3 GB to load, 5 GB on disk"
+	@python3 -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
 lint: ## house rules, formatting
 	@third_party/lint
 format: ## rewrite the sources as .clang-format says
@@ -152,4 +162,4 @@ clean: ## remove everything built
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all require deps ready demo test test-build test-run test-all tools lint format readme install config clean help
+.PHONY: all require deps ready demo test test-build test-run test-all tools reference lint format readme install config clean help
