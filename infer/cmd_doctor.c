@@ -1,5 +1,6 @@
 /* cmd_doctor.c -- `cantus doctor`: which hardware and libraries were found, and what follows. */
 #include "core/command.h"
+#include "core/json.h"
 #include "core/version.h"
 #include "kernels/ops.h"
 
@@ -9,46 +10,89 @@
 #include <string.h>
 #include <unistd.h>
 
-static void print_processor(void) {
-    char  name[128] = "unknown";
-    FILE *f = fopen("/proc/cpuinfo", "re");
-    char  line[512];
+typedef struct ct_facts { /* what was found */
+    char   processor[128];
+    long   online;
+    double memory, gemm; /* bytes; flop/s */
+    bool   cuda_driver;
+} ct_facts;
+
+static ct_facts find_facts(void) {
+    ct_facts found = {.processor = "unknown"};
+    FILE    *f = fopen("/proc/cpuinfo", "re");
+    char     line[512];
     while (f && fgets(line, sizeof line, f)) {
         char *colon = strchr(line, ':');
         if (strncmp(line, "model name", 10) || !colon) continue;
-        snprintf(name, sizeof name, "%s", colon + 2);
-        name[strcspn(name, "\n")] = 0;
+        snprintf(found.processor, sizeof found.processor, "%s", colon + 2);
+        found.processor[strcspn(found.processor, "\n")] = 0;
         break;
     }
     if (f) fclose(f);
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGE_SIZE);
-    printf("processor   %s, %ld online, %.1f GiB of memory\n", name, sysconf(_SC_NPROCESSORS_ONLN),
-           (double)pages * (double)page / (1 << 30));
-}
-
-static void print_variable(const char *name, const char *meaning) {
-    const char *value = getenv(name);
-    if (value) printf("  %s=%s: %s\n", name, value, meaning);
-}
-
-static void print_cuda(void) {
     void *driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
-    if (driver) {
-        printf("CUDA        driver found; this version computes on the CPU only\n");
-        dlclose(driver);
-    } else
-        printf("CUDA        no driver (libcuda.so.1); this version computes on the CPU anyway\n");
+    found.cuda_driver = driver != NULL;
+    if (driver) dlclose(driver);
+    found.online = sysconf(_SC_NPROCESSORS_ONLN);
+    found.memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGE_SIZE);
+    found.gemm = ct_cpu_measure_gemm();
+    return found;
 }
+
+static const struct {
+    const char *name, *meaning;
+} variables[] = {{"CANTUS_ISA", "overrides the instruction set"},
+                 {"CANTUS_GEMM", "own: our loops in place of the library's"},
+                 {"OMP_NUM_THREADS", "sets the threads"},
+                 {"OMP_WAIT_POLICY", "how threads wait: passive, or active (spinning)"}};
+
+static void print_facts(const ct_facts *found) {
+    printf("cantus      %s (%s), %s\n", ct_version, ct_revision, ct_build);
+    printf("processor   %s, %ld online, %.1f GiB of memory\n", found->processor, found->online,
+           found->memory / (1 << 30));
+    printf("kernels     %s, %d threads\n", ct_cpu_isa(), ct_cpu_threads());
+    for (size_t i = 0; i < CT_COUNT(variables); i++) {
+        const char *value = getenv(variables[i].name);
+        if (value) printf("  %s=%s: %s\n", variables[i].name, value, variables[i].meaning);
+    }
+    printf("matrices    %s, %.0f GFLOP/s (fp32, 512 x 512 x 512)\n", ct_cpu_gemm(), found->gemm / 1e9);
+    printf("CUDA        %s; this version computes on the CPU %s\n",
+           found->cuda_driver ? "driver found" : "no driver (libcuda.so.1)", found->cuda_driver ? "only" : "anyway");
+}
+
+static ct_status print_facts_json(const ct_facts *found) {
+    ct_json *root = ct_json_new_object(), *environment = ct_json_new_object();
+    ct_arena arena = {0};
+    for (size_t i = 0; i < CT_COUNT(variables); i++) {
+        const char *value = getenv(variables[i].name);
+        if (value) ct_json_set(environment, variables[i].name, ct_json_new_text(value));
+    }
+    ct_json_set(root, "version", ct_json_new_text(ct_version));
+    ct_json_set(root, "revision", ct_json_new_text(ct_revision));
+    ct_json_set(root, "build", ct_json_new_text(ct_build));
+    ct_json_set(root, "processor", ct_json_new_text(found->processor));
+    ct_json_set(root, "processors_online", ct_json_new_integer(found->online));
+    ct_json_set(root, "memory_bytes", ct_json_new_integer((int64_t)found->memory));
+    ct_json_set(root, "isa", ct_json_new_text(ct_cpu_isa()));
+    ct_json_set(root, "threads", ct_json_new_integer(ct_cpu_threads()));
+    ct_json_set(root, "gemm", ct_json_new_text(ct_cpu_gemm()));
+    ct_json_set(root, "sgemm_flops_per_second", ct_json_new_real(found->gemm));
+    ct_json_set(root, "cuda_driver", ct_json_new_bool(found->cuda_driver));
+    ct_json_set(root, "environment", environment);
+    char *text = ct_json_print(root, 1, &arena);
+    ct_json_free(root);
+    if (text) printf("%s\n", text);
+    ct_arena_free(&arena);
+    return text ? CT_OK : CT_ENOMEM;
+}
+
+static const char     *as_json;
+static const ct_option options[] = {{"--json", NULL, "print JSON (fields: infer/README.md)", &as_json}};
 
 static ct_status run(int count, char **words) {
     if (count) return ct_fail(CT_EUSAGE, "doctor: takes no words, found \"%s\"", words[0]);
-    printf("cantus      %s (%s), %s\n", ct_version, ct_revision, ct_build);
-    print_processor();
-    printf("kernels     %s, %d threads\n", ct_cpu_isa(), ct_cpu_threads());
-    print_variable("CANTUS_ISA", "overrides the instruction set");
-    print_variable("OMP_NUM_THREADS", "sets the threads");
-    printf("matrices    %s, %.0f GFLOP/s (fp32, 512 x 512 x 512)\n", ct_cpu_gemm(), ct_cpu_measure_gemm() / 1e9);
-    print_cuda();
+    ct_facts found = find_facts();
+    if (as_json) return print_facts_json(&found);
+    print_facts(&found);
     return CT_OK;
 }
 
@@ -56,5 +100,7 @@ const ct_command ct_command_doctor = {
     .name = "doctor",
     .usage = "",
     .summary = "which hardware and libraries were found",
+    .options = options,
+    .option_count = CT_COUNT(options),
     .run = run,
 };

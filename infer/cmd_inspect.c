@@ -4,12 +4,27 @@
 #include "core/log.h"
 #include "core/music/analyse.h"
 #include "core/music/leadsheet.h"
+#include "infer/inspect_json.h"
 #include "models/checkpoints.h"
-#include "models/model.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+static const char     *as_json;
+static const ct_option options[] = {{"--json", NULL, "print JSON (fields: infer/README.md)", &as_json}};
+
+/* Print what was found, with what it is, and free it. */
+static ct_status print_json(const char *kind, ct_json *facts, const char *path, ct_arena *arena) {
+    ct_json *root = ct_json_new_object();
+    ct_json_set(root, "path", ct_json_new_text(path));
+    ct_json_set(root, "kind", ct_json_new_text(kind));
+    ct_json_set(root, kind, facts);
+    char *text = ct_json_print(root, 1, arena);
+    ct_json_free(root);
+    if (text) printf("%s\n", text);
+    return text ? CT_OK : CT_ENOMEM;
+}
 
 static ct_status print_sheet(const ct_sheet *sheet, ct_arena *arena) {
     const char **lines;
@@ -27,20 +42,52 @@ static ct_status inspect_sheet(const char *path, ct_arena *arena) {
     ct_sheet sheet;
     CT_TRY(ct_file_read(path, CT_SHEET_BYTES_MAX, arena, &bytes));
     CT_TRY(ct_sheet_parse(path, (const char *)bytes.at, bytes.count, arena, &sheet));
+    if (as_json) return print_json("lead_sheet", ct_sheet_json(&sheet), path, arena);
     printf("# lead sheet: %d bars, %d sections, %d chord changes\n", sheet.bar_count, sheet.section_count,
            sheet.chord_count);
     return print_sheet(&sheet, arena);
 }
 
+/* A file that the reader has taken: its lead sheet, from its markers or by analysis. */
+typedef struct ct_heard {
+    bool        from_markers, usable; /* neither: can't be used, `reason` says why */
+    const char *reason;
+    ct_piece    piece;
+    ct_analysis info;
+    ct_sheet    sheet;
+} ct_heard;
+
+static ct_status hear(const ct_midi *midi, ct_arena *arena, ct_heard *out) {
+    ct_analyse_options defaults = ct_analyse_defaults();
+    *out = (ct_heard){.reason = ""};
+    out->from_markers = ct_sheet_from_midi(midi, arena, &out->sheet) == CT_OK;
+    if (out->from_markers) return CT_OK;
+    out->usable = ct_analyse(midi, &defaults, arena, &out->piece, &out->info) == CT_OK;
+    if (out->usable) return ct_sheet_from_piece(&out->piece, arena, &out->sheet);
+    out->reason = ct_arena_printf(arena, "%s", ct_message());
+    return out->reason ? CT_OK : CT_ENOMEM;
+}
+
+static ct_status print_midi_json(const char *path, const ct_midi *midi, size_t bytes, const ct_heard *h,
+                                 ct_arena *arena) {
+    ct_json *facts = ct_midi_json(midi, bytes);
+    if (h->from_markers || h->usable) {
+        ct_json_set(facts, "lead_sheet_from", ct_json_new_text(h->from_markers ? "markers" : "analysis"));
+        if (h->usable) ct_json_set(facts, "analysis", ct_analysis_json(&h->info, &h->piece));
+        ct_json_set(facts, "lead_sheet", ct_sheet_json(&h->sheet));
+    } else
+        ct_json_set(facts, "unusable", ct_json_new_text(h->reason));
+    return print_json("midi", facts, path, arena);
+}
+
 static ct_status inspect_midi(const char *path, ct_arena *arena) {
-    ct_bytes           bytes;
-    ct_midi            midi;
-    ct_piece           piece;
-    ct_analysis        info;
-    ct_sheet           sheet;
-    ct_analyse_options options = ct_analyse_defaults();
+    ct_bytes bytes;
+    ct_midi  midi;
+    ct_heard h;
     CT_TRY(ct_file_read(path, 64 << 20, arena, &bytes));
     CT_TRY(ct_context(ct_midi_read(bytes.at, bytes.count, arena, &midi), "%s", path));
+    CT_TRY(hear(&midi, arena, &h));
+    if (as_json) return print_midi_json(path, &midi, bytes.count, &h, arena);
     printf("# MIDI file: %zu bytes, %d ticks a quarter, %zu tracks, %zu notes, %zu tempo, %zu metre, %zu key events, "
            "%zu markers\n",
            bytes.count, midi.ppq, midi.track_count, midi.note_count, midi.tempos.count, midi.metres.count,
@@ -52,25 +99,30 @@ static ct_status inspect_midi(const char *path, ct_arena *arena) {
         if (notes)
             printf("# track %zu: %s%s%zu notes\n", t, midi.tracks[t].name, *midi.tracks[t].name ? ", " : "", notes);
     }
-    if (ct_sheet_from_midi(&midi, arena, &sheet) == CT_OK) {
+    if (h.from_markers) {
         printf("# lead sheet, from its markers:\n");
-        return print_sheet(&sheet, arena);
+        return print_sheet(&h.sheet, arena);
     }
-    if (ct_analyse(&midi, &options, arena, &piece, &info) != CT_OK) {
-        printf("# can't be used for training: %s\n", ct_message());
+    if (!h.usable) {
+        printf("# can't be used for training: %s\n", h.reason);
         return CT_OK;
     }
-    for (size_t i = 0; i < info.warning_count; i++) printf("# warning: %s\n", info.warnings[i]);
-    printf("# melody: %d notes, %s", piece.melody_count, info.melody_track < 0 ? "chosen from all tracks" : "track ");
-    if (info.melody_track >= 0) printf("%d", info.melody_track);
+    for (size_t i = 0; i < h.info.warning_count; i++) printf("# warning: %s\n", h.info.warnings[i]);
+    printf("# melody: %d notes, %s", h.piece.melody_count,
+           h.info.melody_track < 0 ? "chosen from all tracks" : "track ");
+    if (h.info.melody_track >= 0) printf("%d", h.info.melody_track);
     printf("; lead sheet, by analysis:\n");
-    CT_TRY(ct_sheet_from_piece(&piece, arena, &sheet));
-    return print_sheet(&sheet, arena);
+    return print_sheet(&h.sheet, arena);
 }
 
-static ct_status inspect_dataset(const char *path) {
+static ct_status inspect_dataset(const char *path, ct_arena *arena) {
     ct_dataset d;
     CT_TRY(ct_dataset_open(path, &d));
+    if (as_json) {
+        ct_status status = print_json("dataset", ct_dataset_json(&d), path, arena);
+        ct_dataset_close(&d);
+        return status;
+    }
     int64_t songs[CT_SPLITS] = {0};
     for (int64_t i = 0; i < d.song_count; i++) songs[d.songs[i].split]++;
     printf("dataset of format %d: %lld songs (train %lld, valid %lld, test %lld), sha256 %.16s...\n", CT_FORMAT_VERSION,
@@ -90,9 +142,14 @@ static ct_status inspect_dataset(const char *path) {
     return CT_OK;
 }
 
-static ct_status inspect_model(const char *path) {
+static ct_status inspect_model(const char *path, ct_arena *arena) {
     ct_model m;
     CT_TRY(ct_model_load(path, CT_F32, &m));
+    if (as_json) {
+        ct_status status = print_json("model", ct_model_json(&m), path, arena);
+        ct_model_free(&m);
+        return status;
+    }
     const ct_model_config *c = &m.config;
     printf("%s: %s model, %lld parameters in %lld tensors\n", path, ct_stage_names[c->stage],
            (long long)m.parameter_count, (long long)m.tensor_count);
@@ -115,13 +172,13 @@ static bool ends_in(const char *text, const char *end) {
     return n >= k && strcasecmp(text + n - k, end) == 0;
 }
 
-static ct_status inspect_folder(const char *path) {
+static ct_status inspect_folder(const char *path, ct_arena *arena) {
     char file[4200];
     snprintf(file, sizeof file, "%s/dataset.json", path);
-    if (ct_file_exists(file)) return inspect_dataset(path);
+    if (ct_file_exists(file)) return inspect_dataset(path, arena);
     snprintf(file, sizeof file, "%s/model.safetensors", path);
-    if (ct_file_exists(file)) return inspect_model(file);
-    if (ct_model_find(path, file, sizeof file) == CT_OK) return inspect_model(file);
+    if (ct_file_exists(file)) return inspect_model(file, arena);
+    if (ct_model_find(path, file, sizeof file) == CT_OK) return inspect_model(file, arena);
     return ct_fail(CT_EFAIL, "%s: neither a dataset (dataset.json), nor a run folder, nor a checkpoint", path);
 }
 
@@ -131,9 +188,9 @@ static ct_status run(int count, char **words) {
     ct_arena    arena = {.cap = (size_t)2 << 30};
     ct_status   status;
     if (ct_folder_exists(path))
-        status = inspect_folder(path);
+        status = inspect_folder(path, &arena);
     else if (ends_in(path, ".safetensors"))
-        status = inspect_model(path);
+        status = inspect_model(path, &arena);
     else if (ends_in(path, ".txt"))
         status = inspect_sheet(path, &arena);
     else
@@ -149,5 +206,7 @@ const ct_command ct_command_inspect = {
     .details = "A MIDI file's lead sheet is read from its markers, or else found by analysis; lines that begin with # "
                "are remarks,\n"
                "so that what it prints is a lead sheet again.\n",
+    .options = options,
+    .option_count = CT_COUNT(options),
     .run = run,
 };
