@@ -68,6 +68,10 @@ TOOLS := $(TOOL_SRC:tests/tools/%.c=$(B)/tools/%)
 STAMP := $(B)/flags
 $(shell mkdir -p $(B) build/gen; printf '%s\n' '$(CC) $(ALL_CFLAGS) $(VERSION)' | cmp -s - $(STAMP) || printf '%s\n' '$(CC) $(ALL_CFLAGS) $(VERSION)' > $(STAMP))
 
+# So does a new commit, but only the file that names it.
+REVISION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+$(shell printf '%s\n' '$(REVISION)' | cmp -s - $(B)/revision || printf '%s\n' '$(REVISION)' > $(B)/revision)
+
 all: $(BIN) ## build the program (never installs anything)
 
 $(B)/%.o: %.c $(STAMP) | $(CONFIG) require
@@ -75,7 +79,8 @@ $(B)/%.o: %.c $(STAMP) | $(CONFIG) require
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 $(B)/core/version.o: ALL_CFLAGS += -DCT_VERSION='"$(VERSION)"' -DCT_COMPILER='"$(CC)"' -DCT_PROFILE='"$(PROFILE)"' \
-	-DCT_FEATURES='"$(FEATURES)"' -DCT_REVISION='"$(shell git describe --always --dirty 2>/dev/null || echo unknown)"'
+	-DCT_FEATURES='"$(FEATURES)"' -DCT_REVISION='"$(REVISION)"'
+$(B)/core/version.o: $(B)/revision
 
 define isa_rule
 $(B)/%.$(1).o: %.c $(STAMP) | $(CONFIG) require

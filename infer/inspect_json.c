@@ -155,7 +155,7 @@ ct_json *ct_model_json(const ct_model *m) {
     set_integer(config, "feed_forward", c->feed_forward);
     set_integer(config, "tokens", c->tokens);
     set_integer(config, "memory", c->memory);
-    set_text(config, "harmony.form", forms[c->form]);
+    set_text(config, "harmony_form", forms[c->form]);
     ct_json_set(o, "model", config);
     for (int64_t i = 0; i < m->tensor_count; i++) {
         ct_json *tensor = ct_json_new_object(), *shape = ct_json_new_array();
