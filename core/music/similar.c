@@ -23,7 +23,7 @@ static bool telling(const int *intervals) {
     return kinds >= KINDS_MIN;
 }
 
-/* Eight intervals of -127..127 are the eight bytes of the counter. */
+/* Eight intervals of -127..127 are the eight bytes of the counter; the key spells "gram". */
 static uint32_t hash(const int *intervals) {
     uint64_t packed = 0;
     for (int i = 0; i < CT_GRAM; i++) packed = packed << 8 | (uint8_t)(intervals[i] + 128);

@@ -1,8 +1,8 @@
 /* similar.h -- how much of its melody one song shares with another.
  *
  * A gram is 8 successive intervals, in semitones, between 9 successive melody notes: transposing changes nothing, nor
- * do rhythm and rests. Grams of fewer than three different intervals (repeated notes, trills, scales, a chord up and
- * down) prove nothing and do not count. A song is the set of its grams, each once, as 32-bit hashes. Its sketch is the
+ * do rhythm and rests. Grams of fewer than three different intervals (repeated notes, trills, runs along a scale)
+ * prove nothing and do not count. A song is the set of its grams, each once, as 32-bit hashes. Its sketch is the
  * set's MinHash: the CT_SKETCH_MOST least hashes, rising (Broder, On the resemblance and containment of documents,
  * 1997). A song of POP909 has 28 to 280 grams: what a sketch says of all but extraordinary songs is no estimate.
  *

@@ -15,9 +15,12 @@
 #include <time.h>
 
 static ct_arena arena;
+static ct_job  *jobs[200]; /* made by a test */
+static size_t   job_count;
 
 static int forget(void **state) {
     (void)state;
+    while (job_count) ct_arena_free(&jobs[--job_count]->arena);
     ct_arena_free(&arena);
     return 0;
 }
@@ -238,6 +241,8 @@ enum { ENTRIES = 300 };
 static ct_job *job_of(ct_prepare_config *config, uint64_t seed, size_t largest) {
     ct_job *j = CT_NEW(&arena, ct_job, 1);
     assert_non_null(j);
+    assert_true(job_count < CT_COUNT(jobs));
+    jobs[job_count++] = j;
     *j = (ct_job){.config = config,
                   .count = ENTRIES,
                   .entries = CT_NEW(&arena, ct_entry, ENTRIES),
