@@ -150,8 +150,8 @@ static void print_groups(const ct_job *j) {
         printf("near-duplicates: none\n");
         return;
     }
-    printf("near-duplicates: %zu song%s in %zu group%s, %s; all in %s/groups.tsv\n", j->groups.songs,
-           j->groups.songs == 1 ? "" : "s", j->groups.count, j->groups.count == 1 ? "" : "s",
+    printf("near-duplicates: %zu songs in %zu group%s, %s; all in %s/groups.tsv\n", j->groups.songs, j->groups.count,
+           j->groups.count == 1 ? "" : "s",
            j->config->duplicates_keep == CT_KEEP_FIRST ? "of which the first is kept" : "each in one split",
            j->config->output);
     for (size_t i = 0, end; i < j->groups.songs && shown < GROUPS_SHOWN; i = end, shown++) {
