@@ -106,7 +106,7 @@ def lerdahl(delta, qa, qb):
         letters = root % 7
         j = min(letters, 7 - letters)
         k = sum(len(y - x) for x, y in zip(levels(root, qa), levels(0, qb)))
-        diatonic = i  # new tones of that level, one a fifth as theory_phi.c has it (six fifths: 5 pitch classes)
+        diatonic = min(i, 5)  # new tones of that level: one a fifth; collections six fifths apart share two tones
         return i + j + k + diatonic
 
     return min(distance(root, f, t)
