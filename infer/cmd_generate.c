@@ -6,7 +6,8 @@
 #define KEY(path, kind, fallback, low, high, member, doc)                                                              \
     CT_KEY(ct_generate_config, path, kind, fallback, low, high, NULL, member, doc)
 static const ct_key keys[] = {
-    KEY("models.backbone", TEXT, NULL, 0, 0, backbone, "run folder or model file of stage 1"),
+    KEY("models.backbone", TEXT, "", 0, 0, backbone,
+        "run folder or model file of stage 1; none, with lead: stage 2 alone sings over the sheet"),
     KEY("models.melody", TEXT, NULL, 0, 0, melody, "run folder or model file of stage 2"),
     KEY("output", TEXT, NULL, 0, 0, output, "folder to make"),
     KEY("count", INTEGER, "4", 1, 1e6, count, "pieces"),

@@ -29,7 +29,7 @@ ct_status ct_composer_make(const ct_model *backbone, const ct_model *melody, con
     ct_status status = CT_OK;
     size_t    n = (size_t)batch, vocabulary = CT_M_COUNT; /* the larger of the two */
     int64_t   room = (bars ? (int64_t)bars * ROOM_PER_BAR + ROOM_ENDS : ROOM_OPEN) + given;
-    for (int s = 0; s < CT_STAGES && status == CT_OK; s++) {
+    for (int s = backbone ? 0 : CT_MELODY; s < CT_STAGES && status == CT_OK; s++) {
         status = check_native(out->model[s], s);
         if (status == CT_OK) status = ct_decoder_make(out->model[s], ct_backend_cpu(), batch, room, &out->decoder[s]);
     }
@@ -115,6 +115,11 @@ static ct_status sample(ct_composer *c, int stage) {
     return ct_op_run(c->decoder[stage].backend, CT_OP_sample, &p);
 }
 
+static void hide(const ct_model *m, unsigned groups, uint16_t *row) {
+    for (int k = 0; groups && k < m->column_count; k++)
+        if (groups >> m->columns[k].group & 1) row[k] = (uint16_t)(m->columns[k].size - 1);
+}
+
 /* Write the tokens of one stage for all lines; the rows of line i are rows[i], until the next stage is written. */
 static ct_status write_stage(ct_composer *c, int stage, const ct_request *requests, ct_state *states, int64_t count,
                              ct_rows *rows) {
@@ -141,6 +146,7 @@ static ct_status write_stage(ct_composer *c, int stage, const ct_request *reques
             } else {
                 CT_TRY(ct_melody_push(&states[i].melody, c->token[i]));
                 ct_melody_row(&states[i].melody, c->token[i], true, row);
+                hide(c->model[stage], requests[i].unknown, row);
             }
             memcpy(d->rows + i * columns, row, (size_t)columns * sizeof *row);
             c->tokens++;
@@ -172,15 +178,28 @@ static double plain_tempo(double tempo) {
     return ct_tempo_bin(whole) == ct_tempo_bin(tempo) ? whole : tempo;
 }
 
+/* The sheet as a piece of its own: bars change when tempos are set. */
+static ct_status copy_sheet(const ct_piece *sheet, ct_arena *arena, ct_piece *out) {
+    CT_ASSERT(sheet);
+    *out = *sheet;
+    out->bars = CT_NEW(arena, ct_bar, (size_t)sheet->bar_count);
+    if (!out->bars) return CT_ENOMEM;
+    memcpy(out->bars, sheet->bars, (size_t)sheet->bar_count * sizeof *out->bars);
+    return CT_OK;
+}
+
 ct_status ct_compose(ct_composer *c, const ct_request *requests, int64_t count, ct_arena *arena, ct_piece *pieces) {
     CT_ASSERT(count <= c->batch);
     ct_state *states = CT_NEW(arena, ct_state, (size_t)c->batch);
     ct_rows  *rows = CT_NEW(arena, ct_rows, (size_t)c->batch);
     if (!states || !rows) return CT_ENOMEM;
     for (int64_t i = 0; i < count; i++) ct_backbone_begin(&states[i].backbone, requests[i].bars);
-    CT_TRY(write_stage(c, CT_BACKBONE, requests, states, count, rows));
+    if (c->model[CT_BACKBONE]) CT_TRY(write_stage(c, CT_BACKBONE, requests, states, count, rows));
     for (int64_t i = 0; i < count; i++) {
-        CT_TRY(ct_backbone_decode(&rows[i], arena, &pieces[i]));
+        if (c->model[CT_BACKBONE])
+            CT_TRY(ct_backbone_decode(&rows[i], arena, &pieces[i]));
+        else
+            CT_TRY(copy_sheet(requests[i].guide.sheet, arena, &pieces[i]));
         ct_melody_begin(&states[i].melody, &pieces[i]);
     }
     CT_TRY(write_stage(c, CT_MELODY, requests, states, count, rows));

@@ -2,8 +2,9 @@
  *
  * Stage 1 samples backbone tokens under grammar and guide and decodes them to a
  * piece without melody; stage 2 samples a melody over each. A composer holds both
- * models with their caches and is used for one batch after another. What one
- * piece becomes depends on its own seed and request alone.
+ * models with their caches and is used for one batch after another. Without a
+ * backbone model the guide's sheet is the backbone, and stage 2 sings over it. What
+ * one piece becomes depends on its own seed and request alone.
  *
  * Owner: the composer's arena; the models must outlive it. Pieces lie in the caller's arena.
  * Fails: CT_EFAIL when a model was not trained on this program's own tokens; CT_ESTOP when a stop was asked for.
@@ -24,6 +25,7 @@ typedef struct ct_request {
     uint64_t seed;
     int32_t  bars; /* 0: the model decides */
     ct_guide guide;
+    unsigned unknown; /* bit g: the melody model is not told the columns of ct_group g */
 } ct_request;
 
 typedef struct ct_composer {
@@ -45,8 +47,8 @@ typedef struct ct_composer {
     uint16_t       *rows; /* of the stage being written */
 } ct_composer;
 
-/* bars: the most any request of this composer will ask for (0: requests may leave it open). given: the most rows of a
- * primer. */
+/* backbone may be NULL: every request then has a sheet. bars: the most any request of this composer will ask for (0:
+ * requests may leave it open). given: the most rows of a primer. */
 CT_NODISCARD ct_status ct_composer_make(const ct_model *backbone, const ct_model *melody,
                                         const ct_sampling sampling[CT_STAGES], int64_t batch, int32_t bars,
                                         int64_t given, ct_composer *out);

@@ -21,7 +21,8 @@ typedef struct ct_generator {
     ct_composer               composer;
     ct_guide                  guide;
     int32_t                   bars;
-    ct_sheet                  sheet; /* of lead= */
+    unsigned                  unknown; /* groups of columns that nobody has said anything about */
+    ct_sheet                  sheet;   /* of lead= */
     ct_sheet_open             open;
     ct_piece                  sheet_piece, primer;
     ct_rows                   primer_rows[CT_STAGES];
@@ -59,6 +60,19 @@ static ct_status read_options(ct_generator *g) {
     return CT_OK;
 }
 
+/* Without stage 1 the sheet is all there is: what was asked for goes into it, what it leaves open stays unknown. */
+static ct_status be_the_backbone(ct_generator *g) {
+    ct_piece *p = &g->sheet_piece;
+    if (*g->config->key && g->open.key)
+        for (int32_t b = 0; b < p->bar_count; b++) p->bars[b].key = (uint8_t)g->guide.key;
+    else if (*g->config->key && g->guide.key != p->bars[0].key)
+        return ct_fail(CT_EUSAGE, "%s: %s, but %s is in %s", ct_config_where("key"), g->config->key, g->config->lead,
+                       ct_key_name(p->bars[0].key));
+    for (int32_t b = 0; b < p->bar_count && g->config->tempo > 0; b++) p->bars[b].tempo = g->config->tempo;
+    g->unknown = 1u << CT_GROUP_RHYTHM | (g->open.sections ? 1u << CT_GROUP_SECTION : 0);
+    return ct_piece_quantise(p, &g->arena);
+}
+
 static ct_status read_lead(ct_generator *g) {
     const ct_generate_config *c = g->config;
     ct_bytes                  text;
@@ -81,6 +95,7 @@ static ct_status read_lead(ct_generator *g) {
     g->guide.sheet_metre = true;   /* an open one is counted as 4/4 */
     g->guide.sheet_tempo = !g->open.tempo && !(c->tempo > 0);
     g->guide.sheet_sections = !g->open.sections;
+    if (!*c->backbone) CT_TRY(be_the_backbone(g));
     if (g->guide.metre >= 0 && g->guide.metre != g->sheet_piece.bars[0].metre)
         return ct_fail(CT_EUSAGE, "%s: %s, but the bars of %s are in %s", ct_config_where("meter"), c->meter, c->lead,
                        ct_metre_at(g->sheet_piece.bars[0].metre)->name);
@@ -111,7 +126,11 @@ static ct_status read_primer(ct_generator *g) {
 
 static ct_status load_models(ct_generator *g) {
     const char *names[CT_STAGES] = {g->config->backbone, g->config->melody};
-    for (int s = 0; s < CT_STAGES; s++) {
+    const bool  both = *g->config->backbone != 0;
+    if (!both && !*g->config->lead)
+        return ct_fail(CT_EUSAGE, "%s: none given, and no lead sheet to sing over (hint: lead=chart.txt, or a model)",
+                       ct_config_where("models.backbone"));
+    for (int s = both ? 0 : CT_MELODY; s < CT_STAGES; s++) {
         ct_bytes bytes;
         CT_TRY(ct_context(ct_model_find(names[s], g->path[s], sizeof g->path[s]), "models.%s", ct_stage_names[s]));
         CT_TRY(ct_file_map(g->path[s], &bytes));
@@ -122,8 +141,8 @@ static ct_status load_models(ct_generator *g) {
     int64_t batch = g->config->batch < g->config->count ? g->config->batch : g->config->count;
     int64_t given = g->primer_rows[CT_BACKBONE].count;
     if (given < g->primer_rows[CT_MELODY].count) given = g->primer_rows[CT_MELODY].count;
-    return ct_composer_make(&g->model[CT_BACKBONE], &g->model[CT_MELODY], g->config->sampling, batch, g->bars, given,
-                            &g->composer);
+    return ct_composer_make(both ? &g->model[CT_BACKBONE] : NULL, &g->model[CT_MELODY], g->config->sampling, batch,
+                            g->bars, given, &g->composer);
 }
 
 /* ---- a finished piece */
@@ -197,6 +216,7 @@ static ct_status write_manifest(ct_generator *g, int64_t number, uint64_t seed, 
     ct_json_set(line, "notes", ct_json_new_integer(piece->melody_count));
     ct_json_set(line, "options", options_of(g->config));
     for (int s = 0; s < CT_STAGES; s++) {
+        if (!*g->path[s]) continue;
         ct_json *m = ct_json_new_object();
         ct_json_set(m, "file", ct_json_new_text(g->path[s]));
         ct_json_set(m, "sha256", ct_json_new_text(g->hash[s]));
@@ -254,7 +274,8 @@ static ct_status compose_batch(ct_generator *g, int64_t first, int64_t count, ct
     for (int64_t i = 0; i < count; i++) who[i] = i;
     for (int64_t attempt = 1; open > 0; attempt++) {
         for (int64_t k = 0; k < open; k++)
-            requests[k] = (ct_request){.seed = seed_of(c, first + who[k], attempt), .bars = g->bars, .guide = g->guide};
+            requests[k] = (ct_request){
+                .seed = seed_of(c, first + who[k], attempt), .bars = g->bars, .guide = g->guide, .unknown = g->unknown};
         CT_TRY(ct_compose(&g->composer, requests, open, arena, fresh));
         int64_t again = 0;
         for (int64_t k = 0; k < open; k++) {

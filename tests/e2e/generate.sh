@@ -67,6 +67,23 @@ check 'one sheet, different melodies' bash -c '! cmp -s "$0/piece-0001.mid" "$0/
 check 'a printed sheet is a lead again' cp "$P/piece-0007.txt" "$T/again.txt"
 check 'with the same chords' lead again
 
+# ---- stage 2 alone
+alone() { # NAME [key=value ...]: over $T/NAME.txt without a backbone model; chords as written, sheets that come back
+    local name=$1 i; shift
+    generate models.backbone= lead="$T/$name.txt" output="$T/alone-$name" count=3 "$@" > /dev/null || return 1
+    for i in 1 2 3; do
+        diff <(bars_of "$T/$name.txt"; echo) <(bars_of "$T/alone-$name/piece-000$i.txt"; echo) && sheet_comes_back "$T/alone-$name/piece-000$i.mid" || return 1
+    done
+    ! cmp -s "$T/alone-$name/piece-0001.mid" "$T/alone-$name/piece-0002.mid"
+}
+check 'stage 2 alone over chords' alone chords tempo=88
+check 'in the tempo asked for' grep -qx 'tempo: 88' "$T/alone-chords/piece-0001.txt"
+check 'stage 2 alone over odd symbols' alone odd
+check 'and its sections' grep -qF '[Verse 2]' "$T/alone-odd/piece-0001.txt"
+check 'no backbone in the manifest' bash -c '! grep -q "\"backbone\": {\"file\"" "$0"' "$T/alone-odd/manifest.jsonl"
+refuses 'no backbone and no sheet' 2 'no lead sheet to sing over' generate models.backbone= output="$T/no"
+refuses 'another key than the sheet has' 2 'is in Bb:maj' generate models.backbone= lead="$T/odd.txt" key=C output="$T/no"
+
 # ---- primers
 primed() {
     generate primer="$P/piece-0003.mid" primer_bars=4 bars=12 count=3 output="$T/primed" > /dev/null || return 1

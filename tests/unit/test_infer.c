@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "core/music/leadsheet.h"
+#include "core/rng.h"
 #include "infer/compose.h"
 #include "music_fixture.h"
 
@@ -175,12 +176,56 @@ static void dense_primers_fit(void **state) {
     ct_arena_free(&arena);
 }
 
+/* Stage 2 alone: the sheet is the backbone, chord for chord; what is unknown to the model does not reach it, and what
+ * is known does. */
+static void sheets_are_sung_without_stage_1(void **state) {
+    (void)state;
+    static const char text[] = "| C | F | G | C | Am | F | G | C |";
+    const ct_sampling sampling[CT_STAGES] = {{1, 1, 0}, {1, 1, 0}};
+    const int         none[2] = {-1, -1};
+    ct_arena          arena = {0};
+    ct_sheet          sheet;
+    ct_piece          plain, busy, piece[4];
+    ct_composer       composer;
+    ct_model          melody = partial(CT_MELODY, none, -1, &arena);
+    for (int64_t i = 0; i < melody.parameter_count; i++) /* so that every column matters */
+        ((float *)melody.parameters)[i] += ct_philox_float(ct_philox_at(4, 0, (uint64_t)i).word[0]) - 0.5F;
+    OK(ct_sheet_parse("chart", text, strlen(text), &arena, &sheet));
+    OK(ct_sheet_to_piece(&sheet, &arena, &plain, NULL));
+    busy = plain;
+    busy.rhythm = CT_NEW(&arena, uint8_t, (size_t)busy.beat_count);
+    assert_non_null(busy.rhythm);
+    memset(busy.rhythm, 15, (size_t)busy.beat_count);
+    OK(ct_composer_make(NULL, &melody, sampling, 1, 8, 0, &composer));
+    for (int i = 0; i < 4; i++) {
+        ct_request request = {.seed = 5, .bars = 8, .guide = nothing_asked};
+        request.guide.sheet = i % 2 ? &busy : &plain;
+        request.unknown = i < 2 ? 1u << CT_GROUP_RHYTHM : 0;
+        OK(ct_compose(&composer, &request, 1, &arena, &piece[i]));
+        OK(ct_piece_check(&piece[i]));
+        assert_int_equal(piece[i].change_count, plain.change_count);
+        assert_memory_equal(piece[i].changes, plain.changes, (size_t)plain.change_count * sizeof *plain.changes);
+        assert_true(piece[i].bars != plain.bars && piece[i].melody_count > 0);
+    }
+    bool same[2];
+    for (int k = 0; k < 2; k++)
+        same[k] = piece[2 * k].melody_count == piece[2 * k + 1].melody_count &&
+                  !memcmp(piece[2 * k].melody, piece[2 * k + 1].melody,
+                          (size_t)piece[2 * k].melody_count * sizeof *piece[2 * k].melody);
+    assert_true(same[0]);
+    assert_false(same[1]);
+    ct_composer_free(&composer);
+    ct_model_free(&melody);
+    ct_arena_free(&arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sheets_are_followed),
         cmocka_unit_test(dense_melodies_end),
         cmocka_unit_test(open_lengths_end_late),
         cmocka_unit_test(dense_primers_fit),
+        cmocka_unit_test(sheets_are_sung_without_stage_1),
     };
     return cmocka_run_group_tests_name("infer", tests, NULL, NULL);
 }
