@@ -172,7 +172,8 @@ static double lerdahl(int delta, int qa, int qb) {
                 int i = triads[y].first + r - (root_x + triads[x].first + s);
                 i = i < 0 ? -i : i;
                 if (i > 6) continue; /* the other way round is another spelling */
-                least = minimum(least, i + j + new_tones + minimum(i, 5)); /* six fifths apart: five new tones of seven */
+                least =
+                    minimum(least, i + j + new_tones + minimum(i, 5)); /* six fifths apart: five new tones of seven */
             }
     }
     return least;
