@@ -1,0 +1,39 @@
+# plan.sh -- plans and dry runs: for this machine, for one that is not here, and of what can't be.
+. "$(dirname "$0")/library.sh"
+make_models 4
+T=$TMP
+small="model.layers=1 model.width=32 model.heads=2 model.feed_forward=64 train.count_model=0 data.path=$T/data"
+plan() { "$CANTUS" plan configs/demo-melody.yaml $small "$@"; }
+dry() { "$CANTUS" train configs/demo-melody.yaml $small train.steps=4 --dry-run "$@"; }
+value() { plan --json "$@" | python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["memory_bytes"]["together"] if sys.argv[1] == "bytes" else d[sys.argv[1]])' "$what"; }
+says() { local text=$1; shift; "$@" | grep -qF -- "$text"; }
+
+check 'a plan' says 'together' plan
+check 'its records' says 'attention_backward' plan --records
+check 'a plan makes nothing' bash -c '! ls -d "$0"/out* 2> /dev/null' "$T"
+check 'a plan without the dataset says so' says 'is not there' plan data.path="$T/none"
+check 'of 100 layers of 8,192 on this machine' says 'parameters' plan model.layers=100 model.width=8192 model.heads=64 model.feed_forward=32768 train.batch=64
+refuses 'heads that do not divide' 2 'does not divide' plan model.heads=5
+refuses 'an unknown option' 2 'unknown option --fast' plan --fast
+refuses 'a dataset that is none' 1 'dataset.json is missing' plan data.path="$T/midi"
+refuses 'larger than any address' 1 'out of memory' plan model.layers=256 model.width=65536 model.heads=1024 model.feed_forward=1048576 train.batch=65536
+if command -v python3 > /dev/null; then
+    what=bytes; one=$(value train.batch=4) two=$(value train.batch=8)
+    check "twice the batch, nearly twice the memory: $one, $two" test "$two" -gt $((one + one / 2)) -a "$two" -le $((2 * one))
+    what=flops_forward; one=$(value train.batch=4) two=$(value train.batch=8)
+    check "and twice the work: $one, $two" awk -v a="$one" -v b="$two" 'BEGIN { exit !(b > 1.99 * a && b < 2.01 * a) }'
+else skip 'no python3: the numbers of a plan'; fi
+
+# ---- dry runs
+check 'a dry run' says 'would be made' dry train.out="$T/new"
+check 'makes nothing' test ! -e "$T/new"
+check 'of a run that is there already' says 'would go on from' dry train.out="$T/melody" train.resume=auto
+check 'and from the weights of another' says 'with the weights of' dry train.out="$T/new" train.init="$T/melody"
+refuses 'a folder that is there' 1 'is there already' dry train.out="$T/melody"
+refuses 'weights of another shape' 1 'the two models differ' dry train.out="$T/new" train.init="$T/melody" model.width=64
+refuses 'weights that are not there' 1 'train.init' dry train.out="$T/new" train.init="$T/nothing"
+refuses 'no dataset' 1 'no dataset here' dry train.out="$T/new" data.path="$T/none"
+before=$(cd "$T/melody" && find . -type f -newer "$T/data/dataset.json" | xargs cksum | sort)
+dry train.out="$T/melody" train.resume=auto > /dev/null 2>&1
+check 'a dry run changes nothing' test "$before" = "$(cd "$T/melody" && find . -type f -newer "$T/data/dataset.json" | xargs cksum | sort)"
+finish
