@@ -1,7 +1,10 @@
 /* json.c -- see json.h. */
 #include "core/json.h"
 
+#include "core/file.h"
+
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 
 ct_status ct_json_parse(const char *text, size_t bytes, const char *name, ct_json **out) {
@@ -104,4 +107,22 @@ char *ct_json_print(const ct_json *value, int indent, ct_arena *arena) {
     char *copy = ct_arena_copy(arena, text, strlen(text));
     free(text);
     return copy;
+}
+
+ct_status ct_json_say(ct_json *value) {
+    ct_arena arena = {0};
+    char    *text = ct_json_print(value, 1, &arena);
+    ct_json_free(value);
+    if (text) printf("%s\n", text);
+    ct_arena_free(&arena);
+    return text ? CT_OK : CT_ENOMEM;
+}
+
+ct_status ct_json_write(const char *path, ct_json *value) {
+    ct_arena arena = {0};
+    char    *text = ct_json_print(value, 1, &arena);
+    ct_json_free(value);
+    ct_status status = text ? ct_file_write(path, text, strlen(text)) : CT_ENOMEM;
+    ct_arena_free(&arena);
+    return status;
 }

@@ -27,15 +27,18 @@ double      ct_json_real(const ct_json *value, double fallback); /* whole number
 /* Keys and values of an object: for (void *i = NULL; ct_json_next(object, &i, &key, &value);) */
 bool        ct_json_next(const ct_json *object, void **iterator, const char **key, ct_json **value);
 
-ct_json *ct_json_new_object(void);
-ct_json *ct_json_new_array(void);
-ct_json *ct_json_new_text(const char *text); /* bytes that are no UTF-8 become "?" */
-ct_json *ct_json_new_integer(int64_t value);
-ct_json *ct_json_new_real(double value);
-ct_json *ct_json_new_bool(bool value);
-void     ct_json_set(ct_json *object, const char *key, ct_json *value);
-void     ct_json_add(ct_json *array, ct_json *value);
+ct_json               *ct_json_new_object(void);
+ct_json               *ct_json_new_array(void);
+ct_json               *ct_json_new_text(const char *text); /* bytes that are no UTF-8 become "?" */
+ct_json               *ct_json_new_integer(int64_t value);
+ct_json               *ct_json_new_real(double value);
+ct_json               *ct_json_new_bool(bool value);
+void                   ct_json_set(ct_json *object, const char *key, ct_json *value);
+void                   ct_json_add(ct_json *array, ct_json *value);
 /* Text in the arena; indent 0: one line. NULL when memory is out. */
-char    *ct_json_print(const ct_json *value, int indent, ct_arena *arena);
+char                  *ct_json_print(const ct_json *value, int indent, ct_arena *arena);
+/* Print to stdout, what programs read; or into a file that appears whole. The value is freed. */
+CT_NODISCARD ct_status ct_json_say(ct_json *value);
+CT_NODISCARD ct_status ct_json_write(const char *path, ct_json *value);
 
 #endif

@@ -61,7 +61,6 @@ static void print_facts(const ct_facts *found) {
 
 static ct_status print_facts_json(const ct_facts *found) {
     ct_json *root = ct_json_new_object(), *environment = ct_json_new_object();
-    ct_arena arena = {0};
     for (size_t i = 0; i < CT_COUNT(variables); i++) {
         const char *value = getenv(variables[i].name);
         if (value) ct_json_set(environment, variables[i].name, ct_json_new_text(value));
@@ -78,11 +77,7 @@ static ct_status print_facts_json(const ct_facts *found) {
     ct_json_set(root, "sgemm_flops_per_second", ct_json_new_real(found->gemm));
     ct_json_set(root, "cuda_driver", ct_json_new_bool(found->cuda_driver));
     ct_json_set(root, "environment", environment);
-    char *text = ct_json_print(root, 1, &arena);
-    ct_json_free(root);
-    if (text) printf("%s\n", text);
-    ct_arena_free(&arena);
-    return text ? CT_OK : CT_ENOMEM;
+    return ct_json_say(root);
 }
 
 static const char     *as_json;

@@ -15,15 +15,12 @@ static const char     *as_json;
 static const ct_option options[] = {{"--json", NULL, "print JSON (fields: infer/README.md)", &as_json}};
 
 /* Print what was found, with what it is, and free it. */
-static ct_status print_json(const char *kind, ct_json *facts, const char *path, ct_arena *arena) {
+static ct_status print_json(const char *kind, ct_json *facts, const char *path) {
     ct_json *root = ct_json_new_object();
     ct_json_set(root, "path", ct_json_new_text(path));
     ct_json_set(root, "kind", ct_json_new_text(kind));
     ct_json_set(root, kind, facts);
-    char *text = ct_json_print(root, 1, arena);
-    ct_json_free(root);
-    if (text) printf("%s\n", text);
-    return text ? CT_OK : CT_ENOMEM;
+    return ct_json_say(root);
 }
 
 static ct_status print_sheet(const ct_sheet *sheet, ct_arena *arena) {
@@ -42,7 +39,7 @@ static ct_status inspect_sheet(const char *path, ct_arena *arena) {
     ct_sheet sheet;
     CT_TRY(ct_file_read(path, CT_SHEET_BYTES_MAX, arena, &bytes));
     CT_TRY(ct_sheet_parse(path, (const char *)bytes.at, bytes.count, arena, &sheet));
-    if (as_json) return print_json("lead_sheet", ct_sheet_json(&sheet), path, arena);
+    if (as_json) return print_json("lead_sheet", ct_sheet_json(&sheet), path);
     printf("# lead sheet: %d bars, %d sections, %d chord changes\n", sheet.bar_count, sheet.section_count,
            sheet.chord_count);
     return print_sheet(&sheet, arena);
@@ -68,8 +65,7 @@ static ct_status hear(const ct_midi *midi, ct_arena *arena, ct_heard *out) {
     return out->reason ? CT_OK : CT_ENOMEM;
 }
 
-static ct_status print_midi_json(const char *path, const ct_midi *midi, size_t bytes, const ct_heard *h,
-                                 ct_arena *arena) {
+static ct_status print_midi_json(const char *path, const ct_midi *midi, size_t bytes, const ct_heard *h) {
     ct_json *facts = ct_midi_json(midi, bytes);
     if (h->from_markers || h->usable) {
         ct_json_set(facts, "lead_sheet_from", ct_json_new_text(h->from_markers ? "markers" : "analysis"));
@@ -77,7 +73,7 @@ static ct_status print_midi_json(const char *path, const ct_midi *midi, size_t b
         ct_json_set(facts, "lead_sheet", ct_sheet_json(&h->sheet));
     } else
         ct_json_set(facts, "unusable", ct_json_new_text(h->reason));
-    return print_json("midi", facts, path, arena);
+    return print_json("midi", facts, path);
 }
 
 static ct_status inspect_midi(const char *path, ct_arena *arena) {
@@ -87,7 +83,7 @@ static ct_status inspect_midi(const char *path, ct_arena *arena) {
     CT_TRY(ct_file_read(path, 64 << 20, arena, &bytes));
     CT_TRY(ct_context(ct_midi_read(bytes.at, bytes.count, arena, &midi), "%s", path));
     CT_TRY(hear(&midi, arena, &h));
-    if (as_json) return print_midi_json(path, &midi, bytes.count, &h, arena);
+    if (as_json) return print_midi_json(path, &midi, bytes.count, &h);
     printf("# MIDI file: %zu bytes, %d ticks a quarter, %zu tracks, %zu notes, %zu tempo, %zu metre, %zu key events, "
            "%zu markers\n",
            bytes.count, midi.ppq, midi.track_count, midi.note_count, midi.tempos.count, midi.metres.count,
@@ -115,11 +111,11 @@ static ct_status inspect_midi(const char *path, ct_arena *arena) {
     return print_sheet(&h.sheet, arena);
 }
 
-static ct_status inspect_dataset(const char *path, ct_arena *arena) {
+static ct_status inspect_dataset(const char *path) {
     ct_dataset d;
     CT_TRY(ct_dataset_open(path, &d));
     if (as_json) {
-        ct_status status = print_json("dataset", ct_dataset_json(&d), path, arena);
+        ct_status status = print_json("dataset", ct_dataset_json(&d), path);
         ct_dataset_close(&d);
         return status;
     }
@@ -142,11 +138,11 @@ static ct_status inspect_dataset(const char *path, ct_arena *arena) {
     return CT_OK;
 }
 
-static ct_status inspect_model(const char *path, ct_arena *arena) {
+static ct_status inspect_model(const char *path) {
     ct_model m;
     CT_TRY(ct_model_load(path, CT_F32, &m));
     if (as_json) {
-        ct_status status = print_json("model", ct_model_json(&m), path, arena);
+        ct_status status = print_json("model", ct_model_json(&m), path);
         ct_model_free(&m);
         return status;
     }
@@ -172,13 +168,13 @@ static bool ends_in(const char *text, const char *end) {
     return n >= k && strcasecmp(text + n - k, end) == 0;
 }
 
-static ct_status inspect_folder(const char *path, ct_arena *arena) {
+static ct_status inspect_folder(const char *path) {
     char file[4200];
     snprintf(file, sizeof file, "%s/dataset.json", path);
-    if (ct_file_exists(file)) return inspect_dataset(path, arena);
+    if (ct_file_exists(file)) return inspect_dataset(path);
     snprintf(file, sizeof file, "%s/model.safetensors", path);
-    if (ct_file_exists(file)) return inspect_model(file, arena);
-    if (ct_model_find(path, file, sizeof file) == CT_OK) return inspect_model(file, arena);
+    if (ct_file_exists(file)) return inspect_model(file);
+    if (ct_model_find(path, file, sizeof file) == CT_OK) return inspect_model(file);
     return ct_fail(CT_EFAIL, "%s: neither a dataset (dataset.json), nor a run folder, nor a checkpoint", path);
 }
 
@@ -188,9 +184,9 @@ static ct_status run(int count, char **words) {
     ct_arena    arena = {.cap = (size_t)2 << 30};
     ct_status   status;
     if (ct_folder_exists(path))
-        status = inspect_folder(path, &arena);
+        status = inspect_folder(path);
     else if (ends_in(path, ".safetensors"))
-        status = inspect_model(path, &arena);
+        status = inspect_model(path);
     else if (ends_in(path, ".txt"))
         status = inspect_sheet(path, &arena);
     else

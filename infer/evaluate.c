@@ -83,7 +83,6 @@ static ct_status evaluate_stage(const ct_evaluate_config *config, const ct_datas
 
 ct_status ct_evaluate(const ct_evaluate_config *config, bool as_json) {
     ct_dataset d;
-    ct_arena   arena = {0};
     const bool models = *config->model[0] || *config->model[1]; /* none: the count models of both stages */
     ct_json   *root = ct_json_new_object(), *stages = ct_json_new_array();
     ct_status  status = ct_dataset_open(config->data, &d);
@@ -101,12 +100,7 @@ ct_status ct_evaluate(const ct_evaluate_config *config, bool as_json) {
         ct_dataset_close(&d);
     }
     ct_json_set(root, "stages", stages);
-    if (status == CT_OK && as_json) {
-        char *text = ct_json_print(root, 1, &arena);
-        if (text) printf("%s\n", text);
-        if (!text) status = CT_ENOMEM;
-    }
+    if (status == CT_OK && as_json) return ct_json_say(root);
     ct_json_free(root);
-    ct_arena_free(&arena);
     return status;
 }

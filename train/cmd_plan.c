@@ -2,8 +2,6 @@
 #include "core/command.h"
 #include "train/plan.h"
 
-#include <stdio.h>
-
 static const char     *as_json, *with_records;
 static const ct_option options[] = {
     {"--json", NULL, "print JSON (fields: train/README.md)", &as_json},
@@ -12,17 +10,11 @@ static const ct_option options[] = {
 
 extern const ct_command ct_command_plan;
 
-static ct_status print(const ct_plan *plan, ct_arena *arena) {
+static ct_status print(const ct_plan *plan) {
     double peak = ct_cpu_measure_gemm();
-    if (!as_json) {
-        ct_plan_print(plan, with_records != NULL, peak);
-        return CT_OK;
-    }
-    ct_json *json = ct_plan_json(plan, with_records != NULL, peak);
-    char    *text = ct_json_print(json, 1, arena);
-    ct_json_free(json);
-    if (text) printf("%s\n", text);
-    return text ? CT_OK : CT_ENOMEM;
+    if (as_json) return ct_json_say(ct_plan_json(plan, with_records != NULL, peak));
+    ct_plan_print(plan, with_records != NULL, peak);
+    return CT_OK;
 }
 
 static ct_status run(int count, char **words) {
@@ -32,7 +24,7 @@ static ct_status run(int count, char **words) {
     ct_status       status = ct_command_config(&ct_command_plan, count, words, &arena, &config);
     if (status == CT_OK) status = ct_plan_make(&config, false, &plan);
     if (status == CT_OK) {
-        status = print(&plan, &arena);
+        status = print(&plan);
         ct_plan_free(&plan);
     }
     ct_arena_free(&arena);

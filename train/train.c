@@ -184,16 +184,10 @@ static ct_status take_best(ct_trainer *t) {
     return status;
 }
 
-static ct_status write_comparison(ct_trainer *t) {
-    char     path[4200];
-    ct_arena arena = {0};
-    ct_json *json = ct_comparison_json(&t->comparison);
-    char    *text = ct_json_print(json, 1, &arena);
-    ct_json_free(json);
+static ct_status write_comparison(const ct_trainer *t) {
+    char path[4200];
     snprintf(path, sizeof path, "%s/held-out.json", t->config->out);
-    ct_status status = text ? ct_file_write(path, text, strlen(text)) : CT_ENOMEM;
-    ct_arena_free(&arena);
-    return status;
+    return ct_json_write(path, ct_comparison_json(&t->comparison));
 }
 
 static ct_status summary(ct_trainer *t) {
