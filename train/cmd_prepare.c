@@ -19,7 +19,7 @@ static const ct_key keys[] = {
     KEY("duplicates.share", REAL, "0.2", 0, 1, duplicates_share,
         "songs that share more of their melody (its interval 8-grams) lie in one split; 0: not looked for"),
     CT_KEY(ct_prepare_config, "duplicates.keep", CHOICE, "all", 0, 0, "all|first", duplicates_keep,
-           "which of the songs that share their melody are used, first: by name"),
+           "first: a song like one that is used already, in the order of names, is left out"),
     KEY("filter.least_notes", INTEGER, "16", 1, 1e6, filter.least_notes, "melody notes a song must have"),
     KEY("filter.least_bars", INTEGER, "4", 1, 1e6, filter.least_bars, "bars a song must have"),
     KEY("filter.most_bars", INTEGER, "0", 0, 1e6, filter.most_bars, "bars a song may have; 0: any number"),

@@ -121,6 +121,7 @@ static ct_status join(const ct_index *x, double bound, ct_arena *arena, ct_group
             g->first[one > other ? one : other] = one > other ? other : one;
             note_share(g, a, b, share);
             note_share(g, b, a, share);
+            if (g->kept[b] == b && (g->kept[a] == a || b < g->kept[a])) g->kept[a] = b;
         }
     }
     return CT_OK;
@@ -130,10 +131,12 @@ ct_status ct_groups_find(const ct_sketch *sketches, size_t count, double bound, 
     ct_arena scratch = {0};
     ct_index index = {.sketches = sketches, .count = count};
     CT_ASSERT(count < UINT32_MAX);
-    *out =
-        (ct_groups){CT_NEW(arena, uint32_t, count), CT_NEW(arena, uint32_t, count), CT_NEW(arena, double, count), 0, 0};
-    if (!out->first || !out->like || !out->share) return CT_ENOMEM;
-    for (uint32_t i = 0; i < count; i++) out->first[i] = out->like[i] = i;
+    *out = (ct_groups){.first = CT_NEW(arena, uint32_t, count),
+                       .like = CT_NEW(arena, uint32_t, count),
+                       .share = CT_NEW(arena, double, count),
+                       .kept = CT_NEW(arena, uint32_t, count)};
+    if (!out->first || !out->like || !out->share || !out->kept) return CT_ENOMEM;
+    for (uint32_t i = 0; i < count; i++) out->first[i] = out->like[i] = out->kept[i] = i;
     ct_status status = build(&index, &scratch);
     if (status == CT_OK) status = join(&index, bound, &scratch, out);
     for (uint32_t i = 0; i < count && status == CT_OK; i++) {

@@ -22,6 +22,7 @@ typedef struct ct_groups {
     uint32_t *first; /* the first song of each song's group: itself when it is alone or the first */
     uint32_t *like;  /* the song it shares most with, itself when there is none above the bound; ties: the first one */
     double   *share; /* with that song; 0 when there is none */
+    uint32_t *kept;  /* itself when it is like no song before it that is kept, else the first such song */
     size_t    count; /* groups of two songs and more */
     size_t    songs; /* in them */
 } ct_groups;

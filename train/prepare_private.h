@@ -43,7 +43,7 @@ typedef struct ct_job {
 uint64_t ct_prepare_hash(const ct_entry *entry);
 
 /* ---- prepare_split.c */
-/* Fill groups and members; with duplicates.keep: first, all but the first of each group are left out. */
+/* Fill groups and members; with duplicates.keep: first, songs like one before them that is kept are left out. */
 CT_NODISCARD ct_status ct_prepare_group(ct_job *job);
 CT_NODISCARD ct_status ct_prepare_split(ct_job *job);
 /* The end of the group that begins at members[i]. */

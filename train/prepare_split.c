@@ -23,16 +23,16 @@ size_t ct_prepare_group_end(const ct_job *j, size_t i) {
     return end;
 }
 
-/* All but the first of each group are left out. */
+/* A song that is like one before it that is kept is left out; songs that only belong together through others stay. */
 static ct_status keep_first(ct_job *j) {
     for (size_t i = 0; i < j->groups.songs; i++) {
-        uint32_t  entry = j->members[i], first = j->groups.first[entry];
+        uint32_t  entry = j->members[i], kept = j->groups.kept[entry];
         ct_entry *e = &j->entries[entry];
-        if (entry == first) continue;
+        if (entry == kept) continue;
         j->used--;
         j->warned -= e->outcome == CT_USED_WARNED;
         e->outcome = CT_LEFT_OUT;
-        e->reason = ct_arena_printf(&j->arena, "a near-duplicate of a song that is kept (%s)", j->names[first]);
+        e->reason = ct_arena_printf(&j->arena, "a near-duplicate of a song that is kept (%s)", j->names[kept]);
         if (!e->reason) return CT_ENOMEM;
     }
     return CT_OK;
@@ -64,10 +64,15 @@ static int by_rank(const void *a, const void *b) {
 static void keep_together(ct_job *j, const size_t room[CT_SPLITS]) {
     for (size_t i = 0, end; i < j->groups.songs; i = end) {
         end = ct_prepare_group_end(j, i);
-        const ct_entry *least = &j->entries[j->members[i]];
-        for (size_t k = i + 1; k < end; k++)
-            if (strcmp(j->entries[j->members[k]].sha256, least->sha256) < 0) least = &j->entries[j->members[k]];
-        ct_split split = end - i > room[least->split] ? CT_TRAIN : least->split;
+        const ct_entry *least = &j->entries[j->members[i]]; /* the first of a group is used, whatever is kept */
+        size_t          used = 0;
+        for (size_t k = i; k < end; k++) {
+            const ct_entry *e = &j->entries[j->members[k]];
+            if (e->outcome == CT_LEFT_OUT) continue;
+            if (strcmp(e->sha256, least->sha256) < 0) least = e;
+            used++;
+        }
+        ct_split split = used > room[least->split] ? CT_TRAIN : least->split;
         for (size_t k = i; k < end; k++) j->entries[j->members[k]].split = split;
     }
 }
@@ -101,7 +106,7 @@ ct_status ct_prepare_split(ct_job *j) {
     size_t valid = (size_t)(j->config->valid * (double)n + 0.5), test = (size_t)(j->config->test * (double)n + 0.5);
     if (j->config->valid > 0 && !valid && n > 1) valid = 1;
     for (size_t i = 0; i < n; i++) order[i]->split = i < valid ? CT_VALID : i < valid + test ? CT_TEST : CT_TRAIN;
-    if (j->groups.songs && j->config->duplicates_keep == CT_KEEP_ALL) {
+    if (j->groups.songs) {
         keep_together(j, (size_t[CT_SPLITS]){[CT_TRAIN] = n, [CT_VALID] = valid, [CT_TEST] = test});
         if (valid) refill(j, order, n);
     }

@@ -144,16 +144,17 @@ static void print_reasons(const ct_job *j) {
 
 /* The number of groups, and the names in the first few. */
 static void print_groups(const ct_job *j) {
-    size_t shown = 0;
+    size_t shown = 0, kept = 0;
     if (j->config->duplicates_share <= 0) return;
     if (!j->groups.count) {
         printf("near-duplicates: none\n");
         return;
     }
-    printf("near-duplicates: %zu songs in %zu group%s, %s; all in %s/groups.tsv\n", j->groups.songs, j->groups.count,
-           j->groups.count == 1 ? "" : "s",
-           j->config->duplicates_keep == CT_KEEP_FIRST ? "of which the first is kept" : "each in one split",
-           j->config->output);
+    for (size_t i = 0; i < j->groups.songs; i++) kept += j->entries[j->members[i]].outcome != CT_LEFT_OUT;
+    printf("near-duplicates: %zu songs in %zu group%s", j->groups.songs, j->groups.count,
+           j->groups.count == 1 ? "" : "s");
+    if (kept < j->groups.songs) printf(", of which %zu are kept", kept);
+    printf(", each in one split; all in %s/groups.tsv\n", j->config->output);
     for (size_t i = 0, end; i < j->groups.songs && shown < GROUPS_SHOWN; i = end, shown++) {
         end = ct_prepare_group_end(j, i);
         for (size_t k = i; k < end && k < i + NAMES_SHOWN; k++)
