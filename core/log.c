@@ -2,6 +2,7 @@
 #include "core/log.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -84,8 +85,8 @@ static void stop_signals(sigset_t *set) {
     sigaddset(set, SIGUSR1);
 }
 
-static void *wait_for_signals(void *unused) {
-    (void)unused;
+static void *wait_for_signals(void *ready) {
+    sem_post(ready);
     for (;;) {
         sigset_t set;
         int      number;
@@ -101,13 +102,17 @@ static void *wait_for_signals(void *unused) {
 void ct_stop_install(void) {
     sigset_t  set;
     pthread_t thread;
+    sem_t     ready; /* a fork while the thread is still starting could copy an allocator's lock that it holds */
     stop_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    if (pthread_create(&thread, NULL, wait_for_signals, NULL) == 0)
+    sem_init(&ready, 0, 0);
+    if (pthread_create(&thread, NULL, wait_for_signals, &ready) == 0) {
         pthread_detach(thread);
-    else
+        while (sem_wait(&ready) != 0) continue;
+    } else
         pthread_sigmask(SIG_UNBLOCK, &set, NULL); /* then they end the process, as they always do */
-    signal(SIGXFSZ, SIG_IGN);                     /* a limit of file sizes: writing fails and says so */
+    sem_destroy(&ready);
+    signal(SIGXFSZ, SIG_IGN); /* a limit of file sizes: writing fails and says so */
 }
 
 void ct_stop_ignore(void) {

@@ -4,6 +4,7 @@
 #include "core/log.h"
 #include "core/music/analyse.h"
 #include "core/music/leadsheet.h"
+#include "core/music/percussion.h"
 #include "infer/inspect_json.h"
 #include "models/checkpoints.h"
 
@@ -54,11 +55,12 @@ typedef struct ct_heard {
     ct_sheet    sheet;
 } ct_heard;
 
-static ct_status hear(const ct_midi *midi, ct_arena *arena, ct_heard *out) {
+static ct_status hear(ct_midi *midi, ct_arena *arena, ct_heard *out) {
     ct_analyse_options defaults = ct_analyse_defaults();
     *out = (ct_heard){.reason = ""};
     out->from_markers = ct_sheet_from_midi(midi, arena, &out->sheet) == CT_OK;
     if (out->from_markers) return CT_OK;
+    ct_percussion_move(midi);
     out->usable = ct_analyse(midi, &defaults, arena, &out->piece, &out->info) == CT_OK;
     if (out->usable) return ct_sheet_from_piece(&out->piece, arena, &out->sheet);
     out->reason = ct_arena_printf(arena, "%s", ct_message());

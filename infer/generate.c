@@ -4,6 +4,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "core/music/analyse.h"
+#include "core/music/percussion.h"
 #include "core/version.h"
 #include "infer/render.h"
 #include "models/checkpoints.h"
@@ -111,6 +112,7 @@ static ct_status read_primer(ct_generator *g) {
     if (!*c->primer) return CT_OK;
     CT_TRY(ct_file_read(c->primer, 64 << 20, &g->arena, &bytes));
     CT_TRY(ct_context(ct_midi_read(bytes.at, bytes.count, &g->arena, &midi), "%s", c->primer));
+    ct_percussion_move(&midi);
     CT_TRY(ct_context(ct_analyse(&midi, &options, &g->arena, &g->primer, &info), "%s", c->primer));
     CT_TRY(ct_piece_quantise(&g->primer, &g->arena));
     CT_TRY(ct_backbone_encode(&g->primer, &g->arena, &g->primer_rows[CT_BACKBONE]));

@@ -95,11 +95,8 @@ static ct_status write_description(ct_job *j) {
     ct_json_set(root, "songs", ct_json_new_integer(j->used));
     ct_json_set(root, "settings", settings);
     ct_json_set(root, "stages", stages);
-    char *text = ct_json_print(root, 1, &j->arena);
-    ct_json_free(root);
-    if (!text) return CT_ENOMEM;
     snprintf(path, sizeof path, "%s/dataset.json", j->aside);
-    return ct_file_write(path, text, strlen(text));
+    return ct_json_write(path, root);
 }
 
 ct_status ct_prepare_tables(ct_job *j) {
