@@ -78,7 +78,7 @@ static ct_status read_base(ct_reader *r, const ct_node *base, ct_link *link, ct_
     const char *slash = *base->text == '/' ? NULL : strrchr(link->path, '/');
     const char *path =
         ct_arena_printf(r->arena, "%.*s%s", slash ? (int)(slash + 1 - link->path) : 0, link->path, base->text);
-    ct_config_given below;
+    ct_config_given below = {0};
     if (!path) return CT_ENOMEM;
     link->base = base;
     CT_TRY(read_file(r, path, link, &below));

@@ -22,8 +22,8 @@ ct_json *ct_json_get(const ct_json *object, const char *key) {
     return json_object_get(object, key);
 }
 
-size_t ct_json_count(const ct_json *value) {
-    return json_is_array(value) ? json_array_size(value) : json_object_size(value);
+size_t ct_json_count(const ct_json *array_or_object) {
+    return json_is_array(array_or_object) ? json_array_size(array_or_object) : json_object_size(array_or_object);
 }
 
 ct_json *ct_json_at(const ct_json *array, size_t index) {

@@ -39,7 +39,7 @@ ct_status ct_npy_write(const char *path, ct_npy_type type, int64_t rows, int64_t
 static ct_status parse(const char *path, ct_npy *npy) {
     const uint8_t *b = npy->map.at;
     size_t         n = npy->map.count;
-    if (n < 10 || memcmp(b, "\x93NUMPY", 6))
+    if (n < 10 || memcmp(b, "\x93NUMPY", 6) != 0)
         return ct_fail(CT_EFAIL, "%s: is no .npy file (its first bytes are not \\x93NUMPY)", path);
     if (b[6] < 1 || b[6] > 3) return ct_fail(CT_EFAIL, "%s: .npy version %d.%d; 1 to 3 are read", path, b[6], b[7]);
     size_t wide = b[6] == 1 ? 2 : 4, start = 8 + wide;

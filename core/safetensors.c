@@ -66,7 +66,7 @@ static ct_status read_header(const char *path, ct_safetensors *file, const ct_js
     const char *name;
     ct_json    *value;
     for (void *i = NULL; ct_json_next(header, &i, &name, &value);) {
-        if (strcmp(name, "__metadata__")) {
+        if (strcmp(name, "__metadata__") != 0) {
             CT_TRY(read_tensor(path, name, value, data, room, &file->arena, &file->tensors[file->count]));
             file->count++;
             continue;

@@ -23,7 +23,7 @@ static ct_facts find_facts(void) {
     char     line[512];
     while (f && fgets(line, sizeof line, f)) {
         char *colon = strchr(line, ':');
-        if (strncmp(line, "model name", 10) || !colon) continue;
+        if (strncmp(line, "model name", 10) != 0 || !colon) continue;
         snprintf(found.processor, sizeof found.processor, "%s", colon + 2);
         found.processor[strcspn(found.processor, "\n")] = 0;
         break;

@@ -39,13 +39,12 @@ static ct_status read_options(ct_generator *g) {
     if (*c->key && (guide->key = ct_key_parse(c->key, strlen(c->key))) < 0)
         return ct_fail(CT_EUSAGE, "%s: \"%s\" is no key (hint: C, F#m, Bb:min)", ct_config_where("key"), c->key);
     if (*c->meter) {
-        int  numerator = 0, denominator = 0;
-        char rest;
-        if (sscanf(c->meter, "%d/%d%c", &numerator, &denominator, &rest) == 2)
-            guide->metre = ct_metre_find(numerator, denominator);
-        if (guide->metre < 0)
+        int metre = 0;
+        while (metre < CT_METRE_COUNT && strcmp(ct_metre_at(metre)->name, c->meter) != 0) metre++;
+        if (metre == CT_METRE_COUNT)
             return ct_fail(CT_EUSAGE, "%s: \"%s\" is none of 2/4 3/4 4/4 2/2 6/8 9/8 12/8 5/8 7/8",
                            ct_config_where("meter"), c->meter);
+        guide->metre = metre;
     }
     if (c->tempo > 0) {
         if (c->tempo < 30)
@@ -298,16 +297,18 @@ static ct_status compose_all(ct_generator *g) {
     char                      took[32];
     ct_progress               progress;
     double                    begun = ct_seconds();
+    ct_status                 status = CT_OK;
     ct_progress_begin(&progress, "composing", c->count);
     g->composer.progress = &progress;
-    for (int64_t first = 1; first <= c->count; first += g->composer.batch) {
-        int64_t   left = c->count - first + 1, count = left < g->composer.batch ? left : g->composer.batch;
-        ct_arena  arena = {0};
-        ct_status status = compose_batch(g, first, count, &arena);
+    for (int64_t first = 1; first <= c->count && status == CT_OK; first += g->composer.batch) {
+        int64_t  left = c->count - first + 1, count = left < g->composer.batch ? left : g->composer.batch;
+        ct_arena arena = {0};
+        status = compose_batch(g, first, count, &arena);
         ct_arena_free(&arena);
-        CT_TRY(status);
-        g->composer.pieces = first + count - 1;
+        if (status == CT_OK) g->composer.pieces = first + count - 1;
     }
+    g->composer.progress = NULL;
+    CT_TRY(status);
     ct_progress_end(&progress);
     double seconds = ct_seconds() - begun;
     printf("%s: %lld pieces in %s, %.0f tokens/s; seeds and checkpoints in manifest.jsonl\n", c->output,

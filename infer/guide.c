@@ -62,7 +62,8 @@ static void guide_sections(const ct_guide *g, const ct_backbone_state *s, uint8_
 
 static ct_chord chord_at(const ct_piece *piece, int32_t step) {
     int32_t i = ct_piece_change_at(piece, step);
-    return i < 0 ? (ct_chord){.root = CT_NO_CHORD} : piece->changes[i].chord;
+    if (i < 0) return (ct_chord){.root = CT_NO_CHORD};
+    return piece->changes[i].chord;
 }
 
 static int root_token(ct_chord chord) {

@@ -219,7 +219,7 @@ static int by_start(const void *x, const void *y) {
 }
 
 ct_status ct_render(const ct_piece *piece, const ct_sheet *sheet, ct_arena *arena, ct_midi *out) {
-    ct_sheet own;
+    ct_sheet own = {0};
     band     b = {.piece = piece, .sheet = sheet ? sheet : &own, .arena = arena, .midi = {.ppq = CT_RENDER_PPQ}};
     if (!sheet) CT_TRY(ct_sheet_from_piece(piece, arena, &own));
     if (ct_sheet_steps(b.sheet) != ct_piece_steps(piece))

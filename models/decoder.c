@@ -50,7 +50,7 @@ static void plan(ct_maker *k) {
     ct_decoder            *d = k->d;
     const ct_model        *m = d->model;
     const ct_model_config *c = &m->config;
-    const int64_t          B = d->batch, C = c->width, F = c->feed_forward, pairs = C / c->heads / 2;
+    const int64_t          B = d->batch, C = c->width, F = c->feed_forward, head = C / c->heads, pairs = head / 2;
     int32_t               *source = array(k, pairs, sizeof *source);
     double                *omega = array(k, pairs, sizeof *omega);
     void *cosine = reals(k, B * pairs), *sine = reals(k, B * pairs), *stream[2] = {reals(k, B * C), reals(k, B * C)},
@@ -73,11 +73,10 @@ static void plan(ct_maker *k) {
         PUSH(linear_rows, i, "attention.qkv", .rows = B, .in = C, .out = 3 * C, .x = normed,
              .w = ct_model_at(m, p->qkv), .bias = ct_model_at(m, p->qkv_bias), .y = qkv);
         harmony(k, i, g);
-        PUSH(attention_decode, i, "attention", .batch = B, .capacity = d->capacity, .heads = c->heads,
-             .head = C / c->heads, .keys = d->keys, .scale = 1 / sqrt((double)(C / c->heads)), .qkv = qkv,
-             .cosine = cosine, .sine = sine, .length = d->cache_length, .first = d->first, .segment = d->segment,
-             .g = g, .key_cache = reals(k, B * d->capacity * C), .value_cache = reals(k, B * d->capacity * C),
-             .y = mixed);
+        PUSH(attention_decode, i, "attention", .batch = B, .capacity = d->capacity, .heads = c->heads, .head = head,
+             .keys = d->keys, .scale = 1 / sqrt((double)head), .qkv = qkv, .cosine = cosine, .sine = sine,
+             .length = d->cache_length, .first = d->first, .segment = d->segment, .g = g,
+             .key_cache = reals(k, B * d->capacity * C), .value_cache = reals(k, B * d->capacity * C), .y = mixed);
         PUSH(linear_rows, i, "attention.out", .rows = B, .in = C, .out = C, .x = mixed, .w = ct_model_at(m, p->out),
              .bias = ct_model_at(m, p->out_bias), .y = branch);
         PUSH(layernorm, i, "norm2", .rows = B, .width = C, .step = d->step, .x = stream[now], .r = branch,

@@ -62,7 +62,7 @@ int32_t ct_walk_row(ct_walk *w, const uint16_t *row, int32_t song) {
     int32_t chord[3];
     if (song < 0 && w->count) return (int32_t)w->count - 1;
     ct_row_chord(w->model, row, chord);
-    if (w->count == 0 || song != w->song || memcmp(chord, w->chords + (w->count - 1) * 3, sizeof chord)) {
+    if (w->count == 0 || song != w->song || memcmp(chord, w->chords + (w->count - 1) * 3, sizeof chord) != 0) {
         if (w->count == w->most) return -1;
         memcpy(w->chords + w->count++ * 3, chord, sizeof chord);
         w->song = song;

@@ -237,7 +237,7 @@ ct_status ct_model_check_same(const ct_model *from, const ct_model *to) {
     for (int64_t i = 0; i < to->tensor_count || i < from->tensor_count; i++) {
         const ct_tensor_info *a = i < from->tensor_count ? &from->tensors[i] : NULL,
                              *b = i < to->tensor_count ? &to->tensors[i] : NULL;
-        if (!a || !b || strcmp(a->name, b->name) || a->count != b->count)
+        if (!a || !b || strcmp(a->name, b->name) != 0 || a->count != b->count)
             return ct_fail(CT_EFAIL,
                            "the two models differ: tensor %lld is %s of %lld numbers in one, %s of %lld in the other",
                            (long long)i, a ? a->name : "missing", a ? (long long)a->count : 0LL,

@@ -136,7 +136,7 @@ ct_status ct_ngram_train(const ct_dataset *d, int stage, const int64_t *songs, i
         return ct_fail(CT_EFAIL, "no count model for a vocabulary of %d tokens (at most %d)", s->vocabulary_size,
                        CT_NGRAM_VOCABULARY_MOST);
     ct_ngram *m = calloc(1, sizeof *m);
-    uint16_t *tokens = malloc((size_t)longest(d, stage, songs, count) * sizeof *tokens);
+    uint16_t *tokens = calloc((size_t)longest(d, stage, songs, count), sizeof *tokens);
     bool      fine = m && tokens;
     if (m) {
         m->order = order;

@@ -23,8 +23,8 @@ static size_t place(ct_record *r, char *base) {
         if (f->role != CT_ROLE_TMP) continue;
         memcpy(&now, field, sizeof now);
         if (now) continue;
-        void *here = base + used;
-        if (base) memcpy(field, &here, sizeof here);
+        void *here = base ? base + used : NULL;
+        if (here) memcpy(field, &here, sizeof here);
         used += ((size_t)f->count(&r->params) * sizeof(double) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     }
     return used;

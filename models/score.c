@@ -43,7 +43,7 @@ ct_status ct_scores_make(const char *const *vocabulary, int count, int64_t songs
         const char *name = vocabulary[i];
         out->kind[i] = (uint8_t)kind_of(out, name);
         out->root[i] = !strncmp(name, "ROOT_", 5) && strcmp(name, "ROOT_none") != 0;
-        out->quality[i] = (int8_t)(strncmp(name, "QUAL_", 5) ? -1 : quality_class(name + 5));
+        out->quality[i] = (int8_t)(strncmp(name, "QUAL_", 5) != 0 ? -1 : quality_class(name + 5));
     }
     out->measures = CT_MEASURE_KINDS + 2 * out->kind_count;
     out->at = CT_NEW(arena, ct_tally, (size_t)songs * (size_t)out->measures);
@@ -55,12 +55,17 @@ static void put(ct_tally *tally, double nats, double count) {
     tally->count += count;
 }
 
-/* log of the summed probability of the tokens with flag[i] == value. */
+/* log of the summed probability of the tokens with flag[i] == value; of the likeliest alone where all are too unlikely
+ * for their sum to be a double. */
 static double log_of_all(const ct_scores *s, const int8_t *flag, int8_t value, ct_log_p log_p, const void *context) {
-    double sum = 0;
+    double sum = 0, most = -INFINITY;
     for (int i = 0; i < s->vocabulary; i++)
-        if (flag[i] == value) sum += exp(log_p(context, i));
-    return log(sum);
+        if (flag[i] == value) {
+            double x = log_p(context, i);
+            sum += exp(x);
+            most = fmax(most, x);
+        }
+    return sum > 0 ? log(sum) : most;
 }
 
 void ct_scores_add(ct_scores *s, int64_t song, int token, bool open, ct_log_p log_p, const void *context) {

@@ -38,11 +38,13 @@ static struct {
 } ct_calls[CALLS_MOST];
 
 #if COUNTS_ALLOCATIONS
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the C library's names */
 void *__libc_malloc(size_t);
 void *__libc_calloc(size_t, size_t);
 void *__libc_realloc(void *, size_t);
 void *__libc_memalign(size_t, size_t);
 void  __libc_free(void *);
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 static void *note(void *got, size_t bytes, void *from) {
     if (got) ct_live_bytes += (intptr_t)malloc_usable_size(got);
@@ -100,7 +102,7 @@ static inline int count_callers(ct_caller *out, int most) {
             const char *slash = strrchr(info.dli_fname, '/');
             name = info.dli_fbase == ours.dli_fbase ? "" : slash ? slash + 1 : info.dli_fname;
         }
-        while (k < count && strcmp(out[k].name, name)) k++;
+        while (k < count && strcmp(out[k].name, name) != 0) k++;
         if (k == count) {
             if (count == most)
                 k = most - 1;

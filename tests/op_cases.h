@@ -85,6 +85,9 @@ TEST_INLINE float real_value(const op_case *c, const char *field, int64_t i) {
 }
 
 /* An element of an array of whole numbers (or of doubles, which are few). */
+TEST_INLINE double whole(int64_t number) {
+    return (double)number;
+}
 TEST_INLINE double number_value(const op_case *c, const ct_params *params, const char *field, int64_t i,
                                 int64_t count) {
     ct_philox x = draw(c, field, i);
@@ -115,11 +118,10 @@ TEST_INLINE double number_value(const op_case *c, const ct_params *params, const
     case CT_OP_attention:
     case CT_OP_attention_backward: {
         const ct_attention *p = &params->attention; /* the two begin alike */
-        if (!strcmp(field, "song"))
-            return !songs ? 0 : ct_philox_below(word, 16) == 0 ? -1 : (double)(i % p->tokens / 37);
+        if (!strcmp(field, "song")) return !songs ? 0 : ct_philox_below(word, 16) == 0 ? -1 : whole(i % p->tokens / 37);
         if (!strcmp(field, "song_memory")) return !songs ? 0 : (double)ct_philox_below(word, 3) - 1;
-        if (!strcmp(field, "segment_query")) return (double)(i % p->tokens * p->queries / p->tokens);
-        if (!strcmp(field, "segment_key")) return (double)(i % p->tokens * p->keys / p->tokens);
+        if (!strcmp(field, "segment_query")) return whole(i % p->tokens * p->queries / p->tokens);
+        if (!strcmp(field, "segment_key")) return whole(i % p->tokens * p->keys / p->tokens);
         return ct_philox_below(word, (uint32_t)p->keys);
     }
     case CT_OP_attention_decode: {
@@ -134,7 +136,7 @@ TEST_INLINE double number_value(const op_case *c, const ct_params *params, const
         return i % 5 == 3 ? -1.0 : ct_philox_below(word, (uint32_t)params->cross_entropy.vocabulary);
     case CT_OP_adamw:
         if (!strcmp(field, "norm")) return i == 0 ? (c->flags & LONG_RUN ? 0.25 : 2) : !(c->flags & NO_CHORD);
-        if (!strcmp(field, "first")) return (double)(i * params->adamw.count / (count - 1));
+        if (!strcmp(field, "first")) return whole(i * params->adamw.count / (count - 1));
         return (double)(i % 2);
     case CT_OP_sample:
         if (!strcmp(field, "allowed")) return i / params->sample.vocabulary != 1 && ct_philox_below(word, 4) > 0;

@@ -62,6 +62,7 @@ static inline void small_dataset(const char *folder, int songs) {
             size_t    columns = (size_t)rows[s].columns;
             uint16_t *longer = CT_NEW(&arena, uint16_t, (size_t)(total[s] + rows[s].count) * columns);
             assert_non_null(longer);
+            CT_ASSERT(rows[s].at);
             if (total[s]) memcpy(longer, all[s], (size_t)total[s] * columns * sizeof *longer);
             memcpy(longer + (size_t)total[s] * columns, rows[s].at, (size_t)rows[s].count * columns * sizeof *longer);
             all[s] = longer;

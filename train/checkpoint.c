@@ -76,7 +76,7 @@ static ct_status save(const char *run, const char *kind, const ct_network *netwo
     ct_status status = ct_checkpoint_list(folder, kind, &arena, &names, &count);
     for (size_t i = 0; status == CT_OK && i < count; i++) {
         snprintf(file, sizeof file, "%s/%s", folder, names[i]);
-        if (strcmp(file, whole)) status = ct_folder_remove(file);
+        if (strcmp(file, whole) != 0) status = ct_folder_remove(file);
     }
     ct_arena_free(&arena);
     return status;

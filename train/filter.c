@@ -118,7 +118,11 @@ static const char *const METRE_KEY = "filter.metres", *const METRE_REASON = "a m
 
 static double limit_of(const ct_filter *f, const ct_filter_limits *limits) {
     const char *at = (const char *)limits + f->limit;
-    return f->whole ? (double)*(const int64_t *)at : *(const double *)at;
+    int64_t     whole;
+    double      real;
+    memcpy(&whole, at, sizeof whole);
+    memcpy(&real, at, sizeof real);
+    return f->whole ? (double)whole : real;
 }
 
 /* The next word of a list, its length in *length; NULL at the end. */
@@ -139,7 +143,8 @@ ct_status ct_filter_check(const ct_filter_limits *limits) {
     size_t n = 0;
     for (const char *w = limits->metres; (w = word(w, &n)); w += n) {
         int m = 0;
-        while (m < CT_METRE_COUNT && (strlen(ct_metre_at(m)->name) != n || strncmp(ct_metre_at(m)->name, w, n))) m++;
+        while (m < CT_METRE_COUNT && (strlen(ct_metre_at(m)->name) != n || strncmp(ct_metre_at(m)->name, w, n) != 0))
+            m++;
         if (m == CT_METRE_COUNT)
             return ct_fail(CT_EUSAGE, "%s: expected metres such as \"4/4 3/4 6/8\", found \"%.*s\"",
                            ct_config_where(METRE_KEY), (int)n, w);

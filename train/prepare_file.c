@@ -28,7 +28,7 @@ static ct_status check_round_trip(const ct_prepared *p, ct_arena *arena) {
     CT_TRY(ct_melody_encode(&piece, arena, &again[CT_MELODY]));
     for (int s = 0; s < CT_STAGES; s++) {
         const ct_rows *a = &p->rows[s], *b = &again[s];
-        if (a->count != b->count || memcmp(a->at, b->at, (size_t)(a->count * a->columns) * sizeof *a->at))
+        if (a->count != b->count || memcmp(a->at, b->at, (size_t)(a->count * a->columns) * sizeof *a->at) != 0)
             return ct_fail(CT_EFAIL, "its %s tokens do not read back to the same rows", ct_stage_names[s]);
     }
     return CT_OK;

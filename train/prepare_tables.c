@@ -120,7 +120,7 @@ static void print_reasons(const ct_job *j) {
         if (!strncmp(text, "offset ", 7) && colon) text = colon + 2; /* where in the file does not matter here */
         size_t length = strcspn(text, "0123456789:("), k = 0;
         while (length && text[length - 1] == ' ') length--;
-        while (k < n && (reasons[k].length != length || strncmp(reasons[k].text, text, length))) k++;
+        while (k < n && (reasons[k].length != length || strncmp(reasons[k].text, text, length) != 0)) k++;
         if (k == CT_COUNT(reasons))
             more++;
         else if (k < n)

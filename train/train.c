@@ -58,7 +58,7 @@ static ct_status check_same_data(const ct_trainer *t) {
     snprintf(path, sizeof path, "%s/provenance.json", t->config->out);
     ct_status status = ct_file_read(path, 1 << 20, &arena, &bytes);
     if (status == CT_OK) status = ct_json_parse((const char *)bytes.at, bytes.count, path, &facts);
-    if (status == CT_OK && strcmp(ct_json_text(ct_json_get(facts, "dataset_sha256"), ""), t->dataset.hash))
+    if (status == CT_OK && strcmp(ct_json_text(ct_json_get(facts, "dataset_sha256"), ""), t->dataset.hash) != 0)
         status = ct_fail(
             CT_EFAIL,
             "%s: %s is not the dataset that %s was begun with (hint: train.init=%s starts a new run from its weights)",

@@ -41,7 +41,7 @@ static ct_status read_columns(const char *where, const ct_json *list, ct_arena *
         int            group = group_number(ct_json_text(ct_json_get(about, "group"), ""));
         const char    *turn = ct_json_text(ct_json_get(about, "transpose"), "");
         size_t         t = 0;
-        while (t < CT_COUNT(turns) && strcmp(turns[t], turn)) t++;
+        while (t < CT_COUNT(turns) && strcmp(turns[t], turn) != 0) t++;
         bool plain = size == 0; /* a plain number: it has no value for unknown, and is no token */
         if (!*name || size < 0 || size > 65535 || group < 0 || t == CT_COUNT(turns) || (plain && (i == 0 || group > 0)))
             return ct_fail(CT_EFAIL,
@@ -61,10 +61,10 @@ static bool is_native(int stage, const ct_stage_data *s) {
     const ct_column *own = ct_columns((ct_stage)stage, &count);
     if (count != s->column_count || s->vocabulary_size != ct_vocabulary_size((ct_stage)stage)) return false;
     for (int i = 0; i < count; i++)
-        if (strcmp(own[i].name, s->columns[i].name) || own[i].size != s->columns[i].size) return false;
+        if (strcmp(own[i].name, s->columns[i].name) != 0 || own[i].size != s->columns[i].size) return false;
     char name[64];
     for (int i = 0; i < s->vocabulary_size; i++)
-        if (strcmp(s->vocabulary[i], ct_token_name((ct_stage)stage, i, name, sizeof name))) return false;
+        if (strcmp(s->vocabulary[i], ct_token_name((ct_stage)stage, i, name, sizeof name)) != 0) return false;
     return true;
 }
 

@@ -58,7 +58,7 @@ static ct_status fill_changes(const ct_chord *beats, int32_t count, ct_arena *ar
     if (!out->changes) return CT_ENOMEM;
     for (int32_t b = 0; b < count; b++)
         if (b == 0 || !ct_chord_same(beats[b], beats[b - 1]))
-            out->changes[out->change_count++] = (ct_change){b * CT_STEPS_PER_BEAT, beats[b]};
+            out->changes[out->change_count++] = (ct_change){.step = b * CT_STEPS_PER_BEAT, .chord = beats[b]};
     return CT_OK;
 }
 

@@ -82,6 +82,7 @@ static ct_status put_section(ct_arena *arena, ct_sheet *s, size_t *capacity, con
 static ct_status read_markers(const ct_midi *midi, const double *ticks, ct_arena *arena, ct_sheet *s) {
     size_t  sections = 0, chords = 0;
     int32_t bar = 0, last_step = -1;
+    s->section_count = s->chord_count = 0;
     CT_TRY(put_section(arena, s, &sections, "", 0));
     for (size_t i = 0; i < midi->markers.count; i++) {
         const ct_midi_event *marker = &midi->markers.at[i];

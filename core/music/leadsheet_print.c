@@ -72,13 +72,14 @@ static bool put_settings(printer *p, const ct_sheet_bar *bar, const ct_sheet_bar
 /* The fewest equal shares of a bar such that every chord of it begins with one. */
 static int32_t shares_of(const ct_sheet *s, int32_t bar, int32_t first, int32_t end) {
     int32_t beats = ct_metre_at(ct_sheet_metre(s, bar))->beats, steps = beats * CT_STEPS_PER_BEAT;
-    for (int32_t shares = 1;; shares++) {
+    for (int32_t shares = 1; shares < steps; shares++) {
         if (shares <= beats ? beats % shares : steps % shares) continue;
         bool fits = true;
         for (int32_t i = first; i < end && fits; i++)
             fits = (s->chords[i].step - s->bars[bar].start) % (steps / shares) == 0;
-        if (fits) return shares; /* at the latest one share a step */
+        if (fits) return shares;
     }
+    return steps;
 }
 
 static void put_bar(printer *p, const ct_sheet *s, int32_t bar) {

@@ -55,7 +55,8 @@ static int64_t best_row(const ct_grid_note *notes, size_t count, const float *pr
  * fitted on, ask less of them. */
 static ct_status draw(const ct_grid_note *notes, size_t count, const float *probability, ct_arena *arena,
                       uint8_t *in_row) {
-    const double BIAS = 0.4, STEP = 1, MOST = 4.4, ENOUGH = 0.6;
+    enum { TRIES = 5 };
+    const double BIAS = 0.4, STEP = 1, ENOUGH = 0.6;
     row_search   r = {CT_NEW(arena, uint32_t, count), CT_NEW(arena, int64_t, count), CT_NEW(arena, double, count)};
     if (!r.node || !r.from || !r.best) return CT_ENOMEM;
     int64_t beats = 0, beat = -1;
@@ -63,8 +64,8 @@ static ct_status draw(const ct_grid_note *notes, size_t count, const float *prob
         beats += (int64_t)notes[i].start != beat;
         beat = (int64_t)notes[i].start;
     }
-    for (double bias = BIAS; bias <= MOST; bias += STEP)
-        if ((double)best_row(notes, count, probability, bias, &r, in_row) >= ENOUGH * (double)beats) break;
+    for (int i = 0; i < TRIES; i++)
+        if ((double)best_row(notes, count, probability, BIAS + i * STEP, &r, in_row) >= ENOUGH * (double)beats) break;
     return CT_OK;
 }
 

@@ -187,7 +187,7 @@ static ct_status lay_one_metre(layer *l, const signature *s, double phase, int *
     const ct_metre *m = ct_metre_at(s->pattern[0]);
     bool            compound = m->eighths_per_beat == 3;
     int             units = compound ? m->numerator : m->beats; /* what bar lines move by */
-    double          unit = (compound ? 1 : m->eighths_per_beat) * l->midi->ppq / 2.0, by_phase[UNITS_MAX];
+    double          unit = (compound ? 1 : m->eighths_per_beat) * l->midi->ppq / 2.0, by_phase[UNITS_MAX] = {0};
     if (compound) phase = 0;
     double  origin = phase + floor((l->first - phase) / unit + 0.1) * unit;
     int32_t count = (int32_t)fmin(fmax(ceil((l->last - origin) / unit), 1), (double)units * l->limit);

@@ -135,7 +135,7 @@ static ct_status read_meta(reader *r, const smf_event_t *e, size_t track) {
         list = &out->metres;
         break;
     case 0x59:
-        event.a = (int8_t)m[3];
+        event.a = (int16_t)(m[3] < 128 ? m[3] : m[3] - 256);
         event.b = m[4];
         list = &out->keys;
         break;

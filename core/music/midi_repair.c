@@ -278,13 +278,13 @@ static ct_status read_track(repairer *r) {
     r->pos = begin;
     CT_TRY(read_events(r, trusted, &ended));
     bool tail = declared < r->count && ended && r->pos == declared; /* right, but junk follows it */
-    if (trusted && r->pos < declared && is_chunk(r, r->pos, "MTrk"))
+    bool wrong = trusted ? r->pos < declared && is_chunk(r, r->pos, "MTrk") : !tail;
+    if (wrong)
         r->fixed[FIX_TRACK_LENGTH]++;
     else if (trusted) {
         r->fixed[FIX_AFTER_END] += declared - r->pos;
         r->pos = declared;
-    } else if (!tail)
-        r->fixed[FIX_TRACK_LENGTH]++;
+    }
     r->tracks++;
     return CT_OK;
 }

@@ -175,7 +175,7 @@ ct_status ct_section_find(ct_piece *piece, bool pickup, ct_arena *arena) {
     look(piece, f.views);
     compare(&f);
     CT_TRY(cut(&f, arena, lengths, &cuts));
-    int32_t bar = f.first, count = f.first;
+    int32_t bar = f.first, count = bar;
     if (f.first) s[0] = (ct_section){CT_SECTION_PICKUP, 0, 1};
     for (int32_t i = 0; i < cuts; i++, count++) {
         s[count] = (ct_section){0, bar, lengths[i]};

@@ -183,7 +183,7 @@ static double lerdahl(int delta, int qa, int qb) {
  * in one octave, six partials each with amplitudes 0.88^n. */
 static double roughness(unsigned tones) {
     enum { PARTIALS = 6 };
-    double frequency[12 * PARTIALS], amplitude[12 * PARTIALS], sum = 0;
+    double frequency[12 * PARTIALS] = {0}, amplitude[12 * PARTIALS] = {0}, sum = 0;
     int    count = 0;
     for (int i = 0; i < 12; i++)
         for (int n = 0; n < PARTIALS && (tones >> i & 1); n++) {

@@ -146,6 +146,7 @@ static ct_status take_backbone(builder *b, const ct_backbone_state *s, int token
         if (!CT_PUSH(b->arena, p->sections, p->section_count, b->sections)) return CT_ENOMEM;
         p->sections[p->section_count++] = (ct_section){s->section, p->bar_count, 0};
     } else if (token >= CT_B_LENGTH && token < CT_B_LENGTH + CT_SECTION_BARS_MAX) {
+        CT_ASSERT(p->sections); /* SECTION comes before LENGTH */
         p->sections[p->section_count - 1].bars = s->section_bars;
     } else if (token == CT_B_BAR) {
         if (!CT_PUSH(b->arena, p->bars, p->bar_count, b->bars)) return CT_ENOMEM;
@@ -158,6 +159,7 @@ static ct_status take_backbone(builder *b, const ct_backbone_state *s, int token
         p->rhythm[p->beat_count++] = (uint8_t)(token - CT_B_RHYTHM);
     }
     if (s->bar >= 0) { /* KEY, METER and TEMPO come after BAR; what is in force at the end of the bar holds for it */
+        CT_ASSERT(p->bars);
         ct_bar *bar = &p->bars[p->bar_count - 1];
         bar->key = s->key;
         bar->metre = s->metre;

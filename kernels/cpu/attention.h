@@ -4,8 +4,8 @@
  * pack what they need (turned keys, values, transposed where a product wants it) into the workspace of this (b, h),
  * then go tile by tile: TILE queries x TILE keys at a time. A pair (b, h) is done by one thread, tiles in order.
  */
-#ifndef CT_KERNELS_CPU_ATTENTION_H
-#define CT_KERNELS_CPU_ATTENTION_H
+#ifndef CT_CPU_ATTENTION_H
+#define CT_CPU_ATTENTION_H
 
 #include "kernels/cpu/cpu.h"
 

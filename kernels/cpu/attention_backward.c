@@ -36,7 +36,8 @@ static void sum_bias(const slice *s, const query_tile *q, int64_t key, const flo
     const int32_t *segment = s->segment + key;
     float          rows[TILE * TILE], in_run[TILE * TILE], sums[TILE * TILE];
     int32_t        of_rows[TILE], of_run[TILE];
-    int64_t        groups = 0, runs = 0;
+    int64_t        groups = 0, runs = 1;
+    of_run[0] = segment[0];
     for (int64_t i = 0; i < q->count; groups++) {
         float *to = rows + groups * TILE;
         of_rows[groups] = q->segment[i];
@@ -44,8 +45,8 @@ static void sum_bias(const slice *s, const query_tile *q, int64_t key, const flo
         for (i++; i < q->count && q->segment[i] == of_rows[groups]; i++)
             for (int64_t j = 0; j < TILE; j++) to[j] += dlogits[i * TILE + j];
     }
-    for (int64_t j = 0; j < TILE; j++)
-        if (j == 0 || segment[j] != segment[j - 1]) of_run[runs++] = segment[j];
+    for (int64_t j = 1; j < TILE; j++)
+        if (segment[j] != segment[j - 1]) of_run[runs++] = segment[j];
     int64_t width = (runs + LANES - 1) / LANES * LANES, height = (groups + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
     memset(rows + groups * TILE, 0, (size_t)((height - groups) * TILE) * sizeof *rows);
     memset(in_run, 0, (size_t)(TILE * width) * sizeof *in_run);

@@ -8,7 +8,7 @@ slice attention_slice(const ct_attention *p, float *work, int64_t b, int64_t h) 
     int64_t stride = CT_ATTENTION_WORK(p) / (p->batch * p->heads);
     s.work = work + (b * p->heads + h) * stride;
     s.work = (float *)(((uintptr_t)s.work + 63) & ~(uintptr_t)63);
-    s.song = (int32_t *)s.work;
+    s.song = (void *)s.work;
     s.segment = s.song + s.padded;
     s.work += 2 * s.padded;
     for (int64_t j = 0; j < s.padded; j++) {

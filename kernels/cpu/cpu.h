@@ -7,8 +7,8 @@
  * Rules of the folder: float only; OpenMP over a partition that does not depend on the number of threads, sums in one
  * fixed order: the same bytes whatever the threads.
  */
-#ifndef CT_KERNELS_CPU_H
-#define CT_KERNELS_CPU_H
+#ifndef CT_CPU_CPU_H
+#define CT_CPU_CPU_H
 
 #include "kernels/ops.h"
 
@@ -185,7 +185,7 @@ CT_INLINE void dropout_factors(const ct_step *step, uint32_t stream, int64_t row
     const wide multiply0 = (wide){0} + 0xD2511F53u, multiply1 = (wide){0} + 0xCD9E8D57u;
     uint64_t   words[CT_DROPOUT / 2];
     for (int at = 0; at < CT_DROPOUT / 4; at += WIDE) {
-        wide c0, c1 = (wide){0} + (uint64_t)(uint32_t)row, c2 = (wide){0} + stream;
+        wide c0 = (wide){0}, c1 = (wide){0} + (uint64_t)(uint32_t)row, c2 = (wide){0} + stream;
         wide c3 = (wide){0} + (uint64_t)(uint32_t)step->number;
         for (int i = 0; i < WIDE; i++) c0[i] = (uint64_t)(first / 4 + at + i);
         uint32_t key0 = (uint32_t)step->seed, key1 = (uint32_t)(step->seed >> 32);

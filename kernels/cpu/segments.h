@@ -1,6 +1,6 @@
 /* segments.h -- where pairs of harmonic segments stand in H-RPE's tables, for one query and a run of keys. */
-#ifndef CT_KERNELS_CPU_SEGMENTS_H
-#define CT_KERNELS_CPU_SEGMENTS_H
+#ifndef CT_CPU_SEGMENTS_H
+#define CT_CPU_SEGMENTS_H
 
 #include "kernels/cpu/cpu.h"
 

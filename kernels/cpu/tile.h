@@ -1,6 +1,6 @@
 /* tile.h -- C = A B or C += A B on small tiles: what attention, and linear without a library, stand on. */
-#ifndef CT_KERNELS_CPU_TILE_H
-#define CT_KERNELS_CPU_TILE_H
+#ifndef CT_CPU_TILE_H
+#define CT_CPU_TILE_H
 
 #include "kernels/cpu/cpu.h"
 

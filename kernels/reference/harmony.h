@@ -1,6 +1,6 @@
 /* harmony.h -- reference: how a pair of harmonic segments picks its entries in the tables of H-RPE. */
-#ifndef CT_KERNELS_REFERENCE_HARMONY_H
-#define CT_KERNELS_REFERENCE_HARMONY_H
+#ifndef CT_REFERENCE_HARMONY_H
+#define CT_REFERENCE_HARMONY_H
 
 #include <stdbool.h>
 #include <stdint.h>

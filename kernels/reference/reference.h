@@ -5,8 +5,8 @@
  *       const ct_gelu *p = &params->gelu;
  *       const real *x = p->x; ...
  */
-#ifndef CT_KERNELS_REFERENCE_H
-#define CT_KERNELS_REFERENCE_H
+#ifndef CT_REFERENCE_REFERENCE_H
+#define CT_REFERENCE_REFERENCE_H
 
 #include "kernels/ops.h"
 
@@ -25,7 +25,9 @@ typedef CT_REAL real;
 
 /* What dropout multiplies an element with: 0, or 1 / (1 - p) for those that stay; 1 outside training. */
 static inline real dropout_factor(const ct_step *step, uint32_t stream, int64_t row, int64_t column, float p) {
-    if (!(p > 0) || !step->train) return 1;
+    if (!(p > 0)) return 1;
+    CT_ASSERT(step);
+    if (!step->train) return 1;
     return ct_dropout_keep(step, stream, row, column, p) ? (real)1 / (1 - (real)p) : 0;
 }
 

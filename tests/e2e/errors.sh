@@ -86,6 +86,7 @@ refuses 'unreadable sheet' 1 "$T/bad.txt:2:7:" generate lead="$T/bad.txt" output
 refuses 'no such sheet' 1 "can't open" generate lead="$T/none.txt" output="$T/new"
 refuses 'no key' 2 'key: "H" is no key' generate key=H output="$T/new"
 refuses 'no metre' 2 'meter: "4/5" is none of' generate meter=4/5 output="$T/new"
+refuses 'a metre beyond an int' 2 'meter: "4294967300/4" is none of' generate meter=4294967300/4 output="$T/new"
 refuses 'too slow' 2 'tempo: 20 is below 30' generate tempo=20 output="$T/new"
 refuses 'output is there' 1 "is there already; nothing was changed" generate output="$T/data"
 echo hello > "$T/junk.mid"

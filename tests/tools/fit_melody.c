@@ -75,12 +75,14 @@ static uint32_t next_random(void) {
 static void standardise(ct_melody_weight *w, int count) {
     for (int k = 0; k < count; k++) {
         double sum = 0, sum2 = 0, n = 0;
-        for (size_t s = 0; s < song_count; s++)
-            for (size_t i = 0; i < songs[s].count; i++, n++) {
+        for (size_t s = 0; s < song_count; s++) {
+            for (size_t i = 0; i < songs[s].count; i++) {
                 double x = (double)songs[s].rows[i][k];
                 sum += x;
                 sum2 += x * x;
             }
+            n += (double)songs[s].count;
+        }
         w[k].mean = (float)(sum / n);
         w[k].spread = (float)(sqrt(fmax(sum2 / n - sum / n * sum / n, 0)) + 1e-6);
     }

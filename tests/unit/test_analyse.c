@@ -65,7 +65,8 @@ static int by_start(const void *pa, const void *pb) {
 /* Bass on the first beat, two chords after it. */
 static void accompany(song *s, int track, double start, double bar, int root, int third) {
     note(s, track, 1, start, bar, 36 + root);
-    for (double at = start; at < start + bar - 0.01; at += bar / 4) {
+    for (int beat = 0; beat < 4; beat++) {
+        double at = start + beat * bar / 4;
         note(s, track, 1, at, bar / 4, 60 + root);
         note(s, track, 1, at, bar / 4, 60 + root + third);
         note(s, track, 1, at, bar / 4, 60 + root + 7);
@@ -389,11 +390,12 @@ static void test_sections(void **state) {
     static const char FORM[] = "iABABo";
     double            at = 0;
     for (const char *f = FORM; *f; f++)
-        for (int b = 0; b < (*f == 'i' || *f == 'o' ? 4 : 8); b++, at += 4) {
+        for (int b = 0; b < (*f == 'i' || *f == 'o' ? 4 : 8); b++) {
             const int *c = *f == 'B' ? B[b] : A[b];
             accompany(s, 1, at, 4, c[0], c[1]);
             for (int k = 0; k < 4 && *f != 'i' && *f != 'o'; k++)
                 note(s, 0, 0, at + k, 1, 72 + c[0] + (*f == 'B' ? (k * 5 + b) % 7 : (k * 3 + b) % 5));
+            at += 4;
         }
     result           r = analyse(s);
     static const int LABEL[] = {CT_SECTION_INTRO, CT_SECTION_A,     CT_SECTION_A + 1,

@@ -114,7 +114,7 @@ static void wrong_datasets_are_refused(void **state) {
         else {
             ct_bytes old = temp_read(path, &arena);
             size_t   length = strlen(cases[i].from), at = 0, added = cases[i].to[1] ? strlen(cases[i].to) : 1;
-            while (at + length <= old.count && memcmp(old.at + at, cases[i].from, length)) at++;
+            while (at + length <= old.count && memcmp(old.at + at, cases[i].from, length) != 0) at++;
             assert_true(at + length <= old.count);
             char *new = ct_arena_alloc(&arena, old.count + added, 1);
             assert_non_null(new);
@@ -294,7 +294,7 @@ static int64_t find_song(int stage, const ct_batch *b, int64_t at, int64_t count
             const uint16_t *rows = ct_dataset_row(&data, stage, song->first[stage] + r),
                            *next = rows + count * b->columns;
             bool last = r + count == song->rows[stage];
-            if (memcmp(rows, b->rows + at * b->columns, bytes)) continue;
+            if (memcmp(rows, b->rows + at * b->columns, bytes) != 0) continue;
             if (b->target[at + count - 1] != (last ? -1 : next[0])) continue;
             if (b->open[at + count - 1] != (!last && next[open])) continue;
             *row = r;
@@ -342,7 +342,7 @@ static void streams_go_on_without_gap(void **state) {
                 assert_int_equal(b->song[i], number[line]);
                 const ct_song *s = &data.songs[song[line]];
                 if (memcmp(ct_dataset_row(&data, CT_MELODY, s->first[CT_MELODY] + row[line]), r,
-                           (size_t)b->columns * sizeof *r))
+                           (size_t)b->columns * sizeof *r) != 0)
                     fail_msg("batch %d, line %d, row %d: not the next row", (int)n, (int)line, (int)t);
                 assert_targets(CT_MELODY, b, i, song[line], row[line], 1);
                 targets += b->target[i] >= 0;

@@ -256,6 +256,23 @@ static void chord_changes_by_hand(void **state) {
     assert_true(isnan(ct_scores_mean(&s, CT_MEASURE_KINDS + 3))); /* BASS: none came */
 }
 
+static double given_log_p(const void *context, int token) {
+    return ((const double *)context)[token];
+}
+
+/* so unlikely that no double holds the probability: its logarithm still counts */
+static void what_is_all_but_impossible_counts(void **state) {
+    (void)state;
+    static const char *const words[] = {"BAR", "ROOT_C", "ROOT_D", "QUAL_maj", "QUAL_min"};
+    static const double      log_p[] = {0, -800, -830, -900, -850};
+    ct_scores                s;
+    assert_int_equal(ct_scores_make(words, CT_COUNT(words), 1, &arena, &s), CT_OK);
+    ct_scores_add(&s, 0, 2, true, given_log_p, log_p);
+    ct_scores_add(&s, 0, 3, true, given_log_p, log_p);
+    assert_true(ct_scores_mean(&s, CT_MEASURE_CHANGE) == 830 + 900);
+    assert_true(ct_scores_mean(&s, CT_MEASURE_CHOICE) == 30 + 900);
+}
+
 static void every_quality_has_a_class(void **state) {
     (void)state;
     ct_scores   s;
@@ -473,6 +490,7 @@ int main(void) {
         cmocka_unit_test(copying_is_learnt),
         cmocka_unit_test(what_cannot_be_counted_is_left_out),
         cmocka_unit_test(chord_changes_by_hand),
+        cmocka_unit_test(what_is_all_but_impossible_counts),
         cmocka_unit_test(every_quality_has_a_class),
         cmocka_unit_test(intervals_are_those_of_the_mean),
         cmocka_unit_test(held_out_loss_is_a_direct_sum),

@@ -102,6 +102,7 @@ static void test_symbols(void **state) {
         ct_symbol symbol = read_symbol(cases[i].text);
         unsigned  tones = cases[i].tones ? 0 : ct_quality_mask(cases[i].quality);
         int       tone, used;
+        /* NOLINTNEXTLINE(cert-err34-c): numbers typed above */
         for (const char *t = cases[i].tones; t && sscanf(t, "%d%n", &tone, &used) == 1; t += used) tones |= 1u << tone;
         if (symbol.chord.root != cases[i].root || symbol.chord.quality != cases[i].quality ||
             symbol.chord.bass != cases[i].bass || symbol.tones != tones)

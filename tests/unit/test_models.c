@@ -395,7 +395,7 @@ static void nothing_leaks(void **state) {
                 }
             assert_int_equal(ct_network_fill(&n, &changed), CT_OK);
             objective(&n);
-            if (memcmp(before, n.logits, (size_t)((t + 1) * V) * sizeof *before))
+            if (memcmp(before, n.logits, (size_t)((t + 1) * V) * sizeof *before) != 0)
                 fail_msg("%s: rows after %lld reach the logits before", ct_stage_names[stage], (long long)t);
         }
         ct_network_free(&n);

@@ -270,7 +270,7 @@ static double plain_error(dump *d, const ct_model *m, const char *name, const do
     double most = 0;
     for (int64_t t = 0; t < m->tensor_count; t++) {
         const ct_tensor_info *info = &m->tensors[t];
-        if (strncmp(info->name, name, part) || strchr(info->name + part, '.')) continue;
+        if (strncmp(info->name, name, part) != 0 || strchr(info->name + part, '.')) continue;
         most = fmax(most, share(plain + info->first, numbers(d, "gradient/", info->name, info->count), info->count));
     }
     return most;
@@ -364,7 +364,7 @@ static void files_are_of_these_scripts(void **state) {
     for (size_t i = 0; i < CT_COUNT(files); i++) {
         dump        d = open_dump(ct_arena_printf(&arena, FOLDER "%s.safetensors", files[i]));
         const char *written = ct_json_text(ct_json_get(d.about, "sha256"), "");
-        if (strcmp(written, hex))
+        if (strcmp(written, hex) != 0)
             fail_msg("%s is of other scripts than tests/reference (hint: make reference)", d.path);
         close_dump(&d);
     }

@@ -300,6 +300,7 @@ static ct_rows walk_backbone(dice *d, ct_arena *arena, int32_t total) {
         OK(ct_backbone_push(&s, token));
         ct_backbone_row(&s, token, count > 1, add_row(arena, &rows, &capacity));
     }
+    CT_ASSERT(rows.at);
     assert_int_equal(rows.at[(rows.count - 1) * rows.columns], CT_B_EOS);
     return rows;
 }
@@ -316,6 +317,7 @@ static ct_rows walk_melody(dice *d, ct_arena *arena, const ct_piece *p) {
         OK(ct_melody_push(&s, token));
         ct_melody_row(&s, token, count > 1, add_row(arena, &rows, &capacity));
     }
+    CT_ASSERT(rows.at);
     assert_int_equal(rows.at[(rows.count - 1) * rows.columns], CT_M_EOS);
     return rows;
 }
@@ -582,7 +584,8 @@ static void test_transpose(void **state) {
     (void)state;
     for (int by = -11; by <= 11; by++) {
         ct_arena arena = {0};
-        ct_piece p = random_piece((uint64_t)(500 + by), &arena);
+        int      seed = 500 + by;
+        ct_piece p = random_piece((uint64_t)seed, &arena);
         OK(ct_piece_quantise(&p, &arena));
         for (int stage = CT_BACKBONE; stage <= CT_MELODY; stage++) {
             ct_status (*encode)(const ct_piece *, ct_arena *, ct_rows *) =

@@ -92,7 +92,7 @@ static const char *checkpoint(const char *run, const char *kind, const char *fil
 
 static void assert_same_file(const char *a, const char *b) {
     ct_bytes x = temp_read(a, &arena), y = temp_read(b, &arena);
-    if (x.count != y.count || memcmp(x.at, y.at, x.count)) fail_msg("%s and %s differ", a, b);
+    if (x.count != y.count || memcmp(x.at, y.at, x.count) != 0) fail_msg("%s and %s differ", a, b);
 }
 
 static void assert_same_runs(const char *a, const char *b) {
@@ -230,7 +230,7 @@ static void one_seed_one_run(void **state) {
     assert_trains(&other);
     ct_bytes a = temp_read(checkpoint("again", "last", "model.safetensors"), &arena),
              b = temp_read(checkpoint("other", "last", "model.safetensors"), &arena);
-    assert_true(a.count != b.count || memcmp(a.at, b.at, a.count));
+    assert_true(a.count != b.count || memcmp(a.at, b.at, a.count) != 0);
 }
 
 static double metric(const char *run, int64_t step, const char *name) {
