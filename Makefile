@@ -78,8 +78,9 @@ $(B)/%.o: %.c $(STAMP) | $(CONFIG) require
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
-$(B)/core/version.o: ALL_CFLAGS += -DCT_VERSION='"$(VERSION)"' -DCT_COMPILER='"$(CC)"' -DCT_PROFILE='"$(PROFILE)"' \
+NAMES = -DCT_VERSION='"$(VERSION)"' -DCT_COMPILER='"$(CC)"' -DCT_PROFILE='"$(PROFILE)"' \
 	-DCT_FEATURES='"$(FEATURES)"' -DCT_REVISION='"$(REVISION)"'
+$(B)/core/version.o: ALL_CFLAGS += $(NAMES)
 $(B)/core/version.o: $(B)/revision
 
 define isa_rule
@@ -151,6 +152,9 @@ $(VENV)/ready: tests/reference/requirements.txt
 
 lint: ## house rules, formatting
 	@third_party/lint
+tidy: $(CONFIG) ## clang-tidy and cppcheck (some minutes); FILES='a.c b.c': only these
+	@CPU='$(ISA_$(TIDY_ISA)) -DCT_ISA=$(TIDY_ISA)' REFERENCE='-DCT_REAL=double' FILES='$(FILES)' third_party/tidy $(ALL_CFLAGS) $(NAMES)
+TIDY_ISA := $(or $(filter avx2,$(ISAS)),base)
 format: ## rewrite the sources as .clang-format says
 	@clang-format -i $$(git ls-files '*.c' '*.h')
 readme: $(BIN) ## rewrite the table of config keys in README.md from the program
@@ -167,4 +171,4 @@ clean: ## remove everything built
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all require deps ready demo test test-build test-run test-all tools reference lint format readme install config clean help
+.PHONY: all require deps ready demo test test-build test-run test-all tools reference lint tidy format readme install config clean help
