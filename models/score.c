@@ -85,8 +85,9 @@ void ct_scores_add(ct_scores *s, int64_t song, int token, bool open, ct_log_p lo
 }
 
 const char *ct_measure_name(const ct_scores *s, int measure, char *text, size_t size) {
-    static const char *const names[CT_MEASURE_KINDS] = {"all", "open", "forced", "change", "choice"};
-    int                      k = measure - CT_MEASURE_KINDS;
+    static const char *const names[] = {"all", "open", "forced", "change", "choice"};
+    _Static_assert(CT_COUNT(names) == CT_MEASURE_KINDS, "a name for each measure");
+    int k = measure - CT_MEASURE_KINDS;
     if (k < 0)
         snprintf(text, size, "%s", names[measure]);
     else

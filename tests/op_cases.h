@@ -194,24 +194,12 @@ TEST_INLINE void set_number(ct_type type, void *array, int64_t i, double value) 
 }
 
 TEST_INLINE ct_op forward_of(ct_op op) {
-    switch ((int)op) {
-    case CT_OP_rows_embed_backward:
-        return CT_OP_rows_embed;
-    case CT_OP_harmony_backward:
-        return CT_OP_harmony;
-    case CT_OP_harmony_mlp_backward:
-        return CT_OP_harmony_mlp;
-    case CT_OP_layernorm_backward:
-        return CT_OP_layernorm;
-    case CT_OP_linear_backward:
-        return CT_OP_linear;
-    case CT_OP_gelu_backward:
-        return CT_OP_gelu;
-    case CT_OP_attention_backward:
-        return CT_OP_attention;
-    default:
-        return CT_OP_COUNT;
+    const char *name = ct_op_about(op)->name, *end = strstr(name, "_backward");
+    for (int o = 0; end && o < CT_OP_COUNT; o++) {
+        const char *forward = ct_op_about((ct_op)o)->name;
+        if (strlen(forward) == (size_t)(end - name) && !strncmp(forward, name, (size_t)(end - name))) return (ct_op)o;
     }
+    return CT_OP_COUNT;
 }
 
 /* sizes and scalars of `from` go to the fields of the same name of `to` */
