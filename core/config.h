@@ -75,6 +75,8 @@ CT_NODISCARD ct_status ct_config_read_text(const ct_schema *schema, const char *
 const char            *ct_config_where(const char *key);
 /* The values as YAML text that reads back to the same values. */
 char                  *ct_config_print(const ct_schema *schema, const void *values, ct_arena *arena);
+/* The value of one key, as it stands in that text. */
+char                  *ct_config_value(const ct_key *key, const void *values, ct_arena *arena);
 /* Table of keys for --help. */
 char                  *ct_config_help(const ct_schema *schema, ct_arena *arena);
 /* The same in Markdown, for README. */

@@ -106,6 +106,13 @@ char *ct_config_print(const ct_schema *schema, const void *values, ct_arena *are
     return t.at;
 }
 
+char *ct_config_value(const ct_key *key, const void *values, ct_arena *arena) {
+    ct_text t = {.size = 8 << 10};
+    t.at = ct_arena_alloc(arena, t.size, 1);
+    if (t.at) print_value(&t, key, values);
+    return t.at;
+}
+
 char *ct_config_help(const ct_schema *schema, ct_arena *arena) {
     ct_text t = {.size = 64 << 10};
     t.at = ct_arena_alloc(arena, t.size, 1);

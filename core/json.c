@@ -97,6 +97,14 @@ void ct_json_add(ct_json *array, ct_json *value) {
     json_array_append_new(array, value);
 }
 
+void ct_json_remove(ct_json *object, const char *key) {
+    json_object_del(object, key);
+}
+
+ct_json *ct_json_copy(const ct_json *value) {
+    return json_deep_copy(value);
+}
+
 char *ct_json_print(const ct_json *value, int indent, ct_arena *arena) {
     char *text =
         json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9) | (indent ? JSON_INDENT((size_t)indent) : 0));

@@ -35,6 +35,8 @@ ct_json               *ct_json_new_real(double value);
 ct_json               *ct_json_new_bool(bool value);
 void                   ct_json_set(ct_json *object, const char *key, ct_json *value);
 void                   ct_json_add(ct_json *array, ct_json *value);
+void                   ct_json_remove(ct_json *object, const char *key);
+ct_json               *ct_json_copy(const ct_json *value); /* all the way down */
 /* Text in the arena; indent 0: one line. NULL when memory is out. */
 char                  *ct_json_print(const ct_json *value, int indent, ct_arena *arena);
 /* Print to stdout, what programs read; or into a file that appears whole. The value is freed. */

@@ -87,12 +87,13 @@ static void stop_signals(sigset_t *set) {
 
 static void *wait_for_signals(void *ready) {
     sem_post(ready);
-    for (;;) {
+    for (bool interrupted = false;;) {
         sigset_t set;
         int      number;
         stop_signals(&set);
         if (sigwait(&set, &number) != 0) continue;
-        if (ct_stop_asked() && number == SIGINT) _exit(130);
+        if (number == SIGINT && interrupted) _exit(130);
+        interrupted |= number == SIGINT;
         __atomic_store_n(&stop_signal, number, __ATOMIC_RELAXED);
     }
 }

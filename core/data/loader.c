@@ -166,17 +166,24 @@ static void make_unknown(ct_loader *l, int64_t number, int64_t line) {
     }
 }
 
-const ct_batch *ct_loader_batch(ct_loader *l, int64_t number) {
-    ct_batch *b = &l->batch;
-    if (l->options.stream && number < l->next) {
-        memset(l->lanes, 0, (size_t)b->batch * sizeof *l->lanes);
+void ct_loader_seek(ct_loader *l, int64_t number) {
+    if (!l->options.stream) return;
+    if (number < l->next) {
+        memset(l->lanes, 0, (size_t)l->batch.batch * sizeof *l->lanes);
         l->next = 0;
     }
+    for (int64_t line = 0; line < l->batch.batch; line++)
+        for (int64_t skipped = l->next; skipped < number; skipped++) advance(l, &l->lanes[line], line, false);
+    l->next = number;
+}
+
+const ct_batch *ct_loader_batch(ct_loader *l, int64_t number) {
+    ct_batch *b = &l->batch;
+    ct_loader_seek(l, number);
     for (int64_t line = 0; line < b->batch; line++) {
-        if (l->options.stream) {
-            for (int64_t skipped = l->next; skipped < number; skipped++) advance(l, &l->lanes[line], line, false);
+        if (l->options.stream)
             advance(l, &l->lanes[line], line, true);
-        } else
+        else
             fill_whole(l, number, line);
         if (l->options.unknown > 0) make_unknown(l, number, line);
     }

@@ -57,6 +57,8 @@ void                   ct_loader_close(ct_loader *loader);
 /* Batch number `number` (0, 1, ...); any order, though streams are fastest in rising order. Valid until the next call.
  */
 const ct_batch        *ct_loader_batch(ct_loader *loader, int64_t number);
+/* Stand before batch `number`, as if those before it had been read. */
+void                   ct_loader_seek(ct_loader *loader, int64_t number);
 /* Songs begun by batch `number`, in units of the split: passes over the data, for messages. */
 double                 ct_loader_epochs(const ct_loader *loader, int64_t number);
 
