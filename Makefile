@@ -1,6 +1,6 @@
 # Cantus: one non-recursive Makefile. `make help` lists the targets, `make config` what was found.
 #
-# Variables: PROFILE=release|debug|asan  CC=gcc|clang  CUDA=0|1  V=1 (show commands)  PREFIX=/usr/local
+# Variables: PROFILE=release|debug|asan|tsan  CC=gcc|clang  CUDA=0|1  V=1 (show commands)  PREFIX=/usr/local
 
 PROFILE ?= release
 PREFIX  ?= /usr/local
@@ -39,6 +39,13 @@ OPT_release := -O3 -g
 OPT_debug   := -O0 -g
 OPT_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 LD_asan     := -fsanitize=address,undefined
+# Threads of our own; without OpenMP, whose libraries this sanitizer does not understand.
+OPT_tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread -Wno-unknown-pragmas $(if $(findstring clang,$(CC)),,-Wno-maybe-uninitialized)
+LD_tsan     := -fsanitize=thread
+ifeq ($(PROFILE),tsan)
+OPENMP_CFLAGS :=
+OPENMP_LIBS :=
+endif
 CFLAGS  ?= -Werror
 ALL_CFLAGS := $(STD) $(WARN) $(OPT_$(PROFILE)) $(CFLAGS) $(OPENMP_CFLAGS) $(DEP_CFLAGS)
 LIBS    := $(LD_$(PROFILE)) $(OPENMP_LIBS) $(DEP_LIBS) -lpthread -ldl -lm
@@ -138,6 +145,7 @@ test-run: test-build
 test-all: ready ## also what takes long: accuracy on real music, sanitizers, training against the count model
 	@$(MAKE) --no-print-directory test-build
 	@$(MAKE) --no-print-directory test-build PROFILE=asan
+	@$(MAKE) --no-print-directory build/tsan/tests/test_checkpoint PROFILE=tsan
 	@tests/run --all $(BIN) $(B)
 
 VENV := build/reference-venv

@@ -34,6 +34,14 @@ bool ct_run_exists(const char *path) {
     return ct_folder_exists(path) || ct_file_exists(path);
 }
 
+bool ct_run_begun(const char *path) {
+    char file[4096];
+    snprintf(file, sizeof file, "%s/config.resolved.yaml", path);
+    if (ct_file_exists(file)) return true;
+    snprintf(file, sizeof file, "%s/lock", path);
+    return ct_file_exists(file);
+}
+
 static ct_status open_streams(ct_run *run) {
     char path[4096];
     snprintf(path, sizeof path, "%s/metrics.jsonl", run->path);
@@ -65,9 +73,24 @@ static ct_status set_path(ct_run *run, const char *path) {
     return CT_OK;
 }
 
-ct_status ct_run_create(const char *path, const char *config_yaml, ct_json *provenance, ct_run *out) {
+ct_status ct_run_open(const char *path, ct_run *out) {
+    CT_TRY(set_path(out, path));
+    return lock(out);
+}
+
+ct_status ct_run_record(ct_run *run, const char *config_yaml, const ct_json *provenance) {
     char     file[4096];
     ct_arena arena = {0};
+    snprintf(file, sizeof file, "%s/config.resolved.yaml", run->path);
+    CT_TRY(ct_file_write(file, config_yaml, strlen(config_yaml)));
+    char *text = ct_json_print(provenance, 2, &arena);
+    snprintf(file, sizeof file, "%s/provenance.json", run->path);
+    ct_status status = text ? ct_file_write(file, text, strlen(text)) : CT_ENOMEM;
+    ct_arena_free(&arena);
+    return status;
+}
+
+ct_status ct_run_create(const char *path, const char *config_yaml, const ct_json *provenance, ct_run *out) {
     CT_TRY(set_path(out, path));
     if (ct_run_exists(path))
         return ct_fail(CT_EFAIL,
@@ -76,13 +99,7 @@ ct_status ct_run_create(const char *path, const char *config_yaml, ct_json *prov
                        path);
     CT_TRY(ct_folder_make(path));
     CT_TRY(lock(out));
-    snprintf(file, sizeof file, "%s/config.resolved.yaml", path);
-    CT_TRY(ct_file_write(file, config_yaml, strlen(config_yaml)));
-    char *text = ct_json_print(provenance, 2, &arena);
-    snprintf(file, sizeof file, "%s/provenance.json", path);
-    ct_status status = text ? ct_file_write(file, text, strlen(text)) : CT_ENOMEM;
-    ct_arena_free(&arena);
-    CT_TRY(status);
+    CT_TRY(ct_run_record(out, config_yaml, provenance));
     return open_streams(out);
 }
 
@@ -109,12 +126,10 @@ static ct_status keep_lines(const char *folder, const char *name, int64_t step, 
     return status;
 }
 
-ct_status ct_run_resume(const char *path, int64_t step, ct_run *out) {
-    CT_TRY(set_path(out, path));
-    CT_TRY(lock(out));
-    CT_TRY(keep_lines(path, "metrics.jsonl", step, false));
-    CT_TRY(keep_lines(path, "metrics.csv", step, true));
-    return open_streams(out);
+ct_status ct_run_resume(ct_run *run, int64_t step) {
+    CT_TRY(keep_lines(run->path, "metrics.jsonl", step, false));
+    CT_TRY(keep_lines(run->path, "metrics.csv", step, true));
+    return open_streams(run);
 }
 
 ct_status ct_run_metrics(ct_run *run, int64_t step, const ct_metric *metrics, size_t count) {

@@ -28,10 +28,16 @@ typedef struct ct_metric {
 } ct_metric;
 
 /* Make a new run folder. CT_EFAIL if it exists. */
-CT_NODISCARD ct_status ct_run_create(const char *path, const char *config_yaml, ct_json *provenance, ct_run *out);
-/* Open an existing one; metrics lines of steps after `step` are dropped, so that the run goes on as if undisturbed. */
-CT_NODISCARD ct_status ct_run_resume(const char *path, int64_t step, ct_run *out);
+CT_NODISCARD ct_status ct_run_create(const char *path, const char *config_yaml, const ct_json *provenance, ct_run *out);
+/* Open an existing one: from here on no other process may write into it. */
+CT_NODISCARD ct_status ct_run_open(const char *path, ct_run *out);
+/* What was asked for and what it runs on, in an open run, in place of what is there. */
+CT_NODISCARD ct_status ct_run_record(ct_run *run, const char *config_yaml, const ct_json *provenance);
+/* Drop metrics lines of steps after `step`, so that an open run goes on as if undisturbed. */
+CT_NODISCARD ct_status ct_run_resume(ct_run *run, int64_t step);
 bool                   ct_run_exists(const char *path);
+/* Has a run been begun there? Perhaps no more than that. */
+bool                   ct_run_begun(const char *path);
 /* Append a line; the names must be the same, in the same order, in every call of a run. */
 CT_NODISCARD ct_status ct_run_metrics(ct_run *run, int64_t step, const ct_metric *metrics, size_t count);
 void                   ct_run_close(ct_run *run);

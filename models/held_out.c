@@ -80,6 +80,7 @@ static ct_status read_all(ct_network *n, const ct_held_out *what, const int64_t 
     ct_progress      progress;
     ct_progress_begin(&progress, "validating", count);
     for (;;) {
+        CT_TRY(ct_stop_check());
         int64_t rows = 0;
         for (int64_t line = 0; line < b->batch; line++) {
             lay(n, what->dataset, what->stage, songs, count, &next, &readers[line], line, b);

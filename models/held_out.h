@@ -7,8 +7,7 @@
  * group of them (rhythm, section, key, next chord, bars left) unknown throughout.
  *
  * Owner: the caller. The network's memory is put back afterwards.
- * Fails: CT_ENOMEM. A wish to stop is not heard: the validation of a step belongs to the step, so that a run that goes
- * on from there is the undisturbed one (train.valid_songs bounds how long it takes).
+ * Fails: CT_ENOMEM; CT_ESTOP within a batch of a wish to stop.
  */
 #ifndef CT_MODELS_HELD_OUT_H
 #define CT_MODELS_HELD_OUT_H

@@ -134,6 +134,11 @@ CT_NODISCARD ct_status ct_model_load(const char *path, ct_dtype dtype, ct_model 
 CT_NODISCARD ct_status ct_model_check_same(const ct_model *from, const ct_model *to);
 CT_NODISCARD ct_status ct_model_copy_weights(const ct_model *from, ct_model *to);
 
+/* The name of a dtype in safetensors files. */
+static inline const char *ct_tensor_dtype(ct_dtype dtype) {
+    return dtype == CT_F64 ? "F64" : "F32";
+}
+
 static inline void *ct_model_at(const ct_model *m, int64_t element) {
     return element < 0 ? NULL : (char *)m->parameters + (size_t)element * ct_dtype_size(m->dtype);
 }

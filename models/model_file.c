@@ -33,7 +33,7 @@ ct_status ct_model_save(const ct_model *model, const char *path, const ct_pair *
         for (int64_t i = 0; i < model->tensor_count; i++) {
             const ct_tensor_info *t = &model->tensors[i];
             entries[i] = (ct_tensor_entry){.name = t->name,
-                                           .dtype = model->dtype == CT_F64 ? "F64" : "F32",
+                                           .dtype = ct_tensor_dtype(model->dtype),
                                            .dimensions = t->dimensions,
                                            .data = ct_model_at(model, t->first),
                                            .bytes = (size_t)t->count * ct_dtype_size(model->dtype)};

@@ -90,7 +90,10 @@ void                   ct_network_zero_gradients(ct_network *network);
 CT_NODISCARD ct_status ct_network_norm(ct_network *network);
 CT_NODISCARD ct_status ct_network_update(ct_network *network, const ct_adam *adam);
 
-/* The memory as bytes, to set aside during validation and in checkpoints: rings, rows and songs. */
+/* The memory's parts, named as in checkpoints: where its next row goes, layer inputs, songs, rows. */
+enum { CT_MEMORY_NEXT, CT_MEMORY_LAYERS, CT_MEMORY_SONGS, CT_MEMORY_ROWS, CT_MEMORY_PARTS };
+void   ct_network_memory(const ct_network *network, ct_tensor_entry parts[CT_MEMORY_PARTS]);
+/* All of them as bytes, to set aside during validation. */
 size_t ct_network_memory_bytes(const ct_network *network);
 void   ct_network_memory_save(const ct_network *network, void *bytes);
 void   ct_network_memory_load(ct_network *network, const void *bytes);

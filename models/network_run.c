@@ -117,39 +117,44 @@ ct_status ct_network_update(ct_network *n, const ct_adam *adam) {
     return ct_op_run(n->backend, CT_OP_adamw, &p);
 }
 
-/* ---- the memory as bytes: ring head, songs, rows, layer inputs */
-typedef struct ct_part {
-    void  *at;
-    size_t bytes;
-} ct_part;
-
-static size_t parts(const ct_network *n, ct_part out[4]) {
-    size_t rows = (size_t)(n->batch * n->memory);
-    out[0] = (ct_part){(void *)(uintptr_t)&n->step->ring, sizeof n->step->ring};
-    out[1] = (ct_part){n->song_memory, rows * sizeof *n->song_memory};
-    out[2] = (ct_part){n->memory_rows, rows * (size_t)n->model->column_count * sizeof *n->memory_rows};
-    out[3] = (ct_part){n->ring, rows * (size_t)(n->model->config.layers * n->model->config.width) *
-                                    ct_dtype_size(n->model->dtype)};
-    return out[0].bytes + out[1].bytes + out[2].bytes + out[3].bytes;
+/* ---- the memory */
+void ct_network_memory(const ct_network *n, ct_tensor_entry out[CT_MEMORY_PARTS]) {
+    const int64_t B = n->batch, M = n->memory, K = n->model->column_count, L = n->model->config.layers,
+                  C = n->model->config.width;
+    const size_t rows = (size_t)(B * M);
+    out[CT_MEMORY_NEXT] = (ct_tensor_entry){"memory.next", "I64", 0, {0}, &n->step->ring, sizeof n->step->ring};
+    out[CT_MEMORY_LAYERS] = (ct_tensor_entry){"memory.layers",
+                                              ct_tensor_dtype(n->model->dtype),
+                                              4,
+                                              {L, B, M, C},
+                                              n->ring,
+                                              rows * (size_t)(L * C) * ct_dtype_size(n->model->dtype)};
+    out[CT_MEMORY_SONGS] =
+        (ct_tensor_entry){"memory.songs", "I32", 2, {B, M}, n->song_memory, rows * sizeof *n->song_memory};
+    out[CT_MEMORY_ROWS] = (ct_tensor_entry){"memory.rows", "U16",          3,
+                                            {B, M, K},     n->memory_rows, rows * (size_t)K * sizeof *n->memory_rows};
 }
 
 size_t ct_network_memory_bytes(const ct_network *n) {
-    ct_part part[4];
-    return parts(n, part);
+    ct_tensor_entry part[CT_MEMORY_PARTS];
+    size_t          bytes = 0;
+    ct_network_memory(n, part);
+    for (int i = 0; i < CT_MEMORY_PARTS; i++) bytes += part[i].bytes;
+    return bytes;
 }
 
 void ct_network_memory_save(const ct_network *n, void *bytes) {
-    ct_part part[4];
-    char   *to = bytes;
-    parts(n, part);
-    for (int i = 0; i < 4; to += part[i++].bytes)
-        if (part[i].bytes) memcpy(to, part[i].at, part[i].bytes);
+    ct_tensor_entry part[CT_MEMORY_PARTS];
+    char           *to = bytes;
+    ct_network_memory(n, part);
+    for (int i = 0; i < CT_MEMORY_PARTS; to += part[i++].bytes)
+        if (part[i].bytes) memcpy(to, part[i].data, part[i].bytes);
 }
 
 void ct_network_memory_load(ct_network *n, const void *bytes) {
-    ct_part     part[4];
-    const char *from = bytes;
-    parts(n, part);
-    for (int i = 0; i < 4; from += part[i++].bytes)
-        if (part[i].bytes) memcpy(part[i].at, from, part[i].bytes);
+    ct_tensor_entry part[CT_MEMORY_PARTS];
+    const char     *from = bytes;
+    ct_network_memory(n, part);
+    for (int i = 0; i < CT_MEMORY_PARTS; from += part[i++].bytes)
+        if (part[i].bytes) memcpy((void *)(uintptr_t)part[i].data, from, part[i].bytes);
 }

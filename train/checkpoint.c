@@ -3,7 +3,6 @@
 
 #include "core/file.h"
 #include "core/log.h"
-#include "core/safetensors.h"
 #include "models/checkpoints.h"
 
 #include <errno.h>
@@ -11,38 +10,47 @@
 #include <stdlib.h>
 #include <string.h>
 
-static ct_status write_state(const ct_network *n, const ct_counters *counters, const char *path) {
+static const char *const kind_names[] = {"last", "best"};
+static const char        model_file[] = "model.safetensors", state_file[] = "state.safetensors";
+
+/* Places in a snapshot's state. In this order each tensor is aligned to its numbers, which PyTorch asks for. */
+enum { MOMENT = CT_COUNTERS, VARIANCE, MEMORY };
+
+static void state_tensors(const ct_network *n, const ct_counters *counters, ct_tensor_entry out[CT_STATE_TENSORS]) {
     const int64_t P = n->model->parameter_count;
-    const size_t  bytes = (size_t)P * ct_dtype_size(n->model->dtype), memory = ct_network_memory_bytes(n);
-    const char   *dtype = n->model->dtype == CT_F64 ? "F64" : "F32";
-    ct_arena      arena = {0};
-    void         *copy = ct_arena_alloc(&arena, memory, 1);
-    if (!copy) return CT_ENOMEM;
-    ct_network_memory_save(n, copy);
-    ct_tensor_entry parts[] = {
-        {.name = "moment", .dtype = dtype, .dimensions = 1, .shape = {P}, .data = n->moment, .bytes = bytes},
-        {.name = "variance", .dtype = dtype, .dimensions = 1, .shape = {P}, .data = n->variance, .bytes = bytes},
-        {.name = "memory", .dtype = "U8", .dimensions = 1, .shape = {(int64_t)memory}, .data = copy, .bytes = memory},
-        {.name = "counters",
-         .dtype = "U8",
-         .dimensions = 1,
-         .shape = {sizeof *counters},
-         .data = counters,
-         .bytes = sizeof *counters},
-    };
-    ct_status status = ct_safetensors_write(path, parts, CT_COUNT(parts), NULL, 0);
-    ct_arena_free(&arena);
-    return status;
+    const size_t  bytes = (size_t)P * ct_dtype_size(n->model->dtype);
+    const char   *dtype = ct_tensor_dtype(n->model->dtype);
+    ct_counters_tensors(counters, out);
+    out[MOMENT] = (ct_tensor_entry){"moment", dtype, 1, {P}, n->moment, bytes};
+    out[VARIANCE] = (ct_tensor_entry){"variance", dtype, 1, {P}, n->variance, bytes};
+    ct_network_memory(n, out + MEMORY);
 }
 
-static ct_status write_files(const char *aside, const ct_network *network, const ct_counters *counters, bool state) {
-    char    file[3500], number[32];
-    ct_pair more = {"step", number};
-    snprintf(number, sizeof number, "%lld", (long long)counters->step);
-    snprintf(file, sizeof file, "%s/model.safetensors", aside);
-    CT_TRY(ct_model_save(network->model, file, &more, 1));
-    snprintf(file, sizeof file, "%s/state.safetensors", aside);
-    if (state) CT_TRY(write_state(network, counters, file));
+void ct_snapshot_of(const ct_network *network, const ct_counters *counters, ct_snapshot *out) {
+    out->model = *network->model;
+    out->counters = *counters;
+    state_tensors(network, &out->counters, out->state);
+}
+
+/* ---- writing */
+static ct_status write_files(const char *aside, const ct_snapshot *s, ct_checkpoint_kind kind, const ct_json *facts) {
+    char                     file[3500], step[32], format[8];
+    const ct_pair            more[] = {{"step", step}, {CT_CHECKPOINT_MARK, format}};
+    const char *const        files[] = {model_file, state_file};
+    static const char *const copied[] = {"dataset_sha256", "config_sha256", "config"};
+    snprintf(step, sizeof step, "%lld", (long long)s->counters.step);
+    snprintf(format, sizeof format, "%d", CT_CHECKPOINT_FORMAT);
+    snprintf(file, sizeof file, "%s/%s", aside, model_file);
+    CT_TRY(ct_model_save(&s->model, file, more, CT_COUNT(more)));
+    snprintf(file, sizeof file, "%s/%s", aside, state_file);
+    if (kind == CT_LAST) CT_TRY(ct_safetensors_write(file, s->state, CT_STATE_TENSORS, more, CT_COUNT(more)));
+    ct_json *manifest = ct_json_new_object();
+    ct_json_set(manifest, "format", ct_json_new_integer(CT_CHECKPOINT_FORMAT));
+    ct_json_set(manifest, "kind", ct_json_new_text(kind_names[kind]));
+    ct_json_set(manifest, "step", ct_json_new_integer(s->counters.step));
+    for (size_t i = 0; facts && i < CT_COUNT(copied); i++)
+        ct_json_set(manifest, copied[i], ct_json_copy(ct_json_get(facts, copied[i])));
+    CT_TRY(ct_manifest_write(aside, manifest, files, kind == CT_LAST ? 2 : 1));
     return ct_folder_sync(aside);
 }
 
@@ -50,91 +58,193 @@ static ct_status write_files(const char *aside, const ct_network *network, const
 static ct_status give_up(const char *aside, ct_status status) {
     ct_arena arena = {0};
     char    *said = ct_arena_printf(&arena, "%s", ct_message());
-    if (ct_folder_remove(aside) != CT_OK) ct_warn("%s", ct_message());
-    if (said) status = ct_fail(status, "%s", said);
+    if (ct_folder_remove(aside) != CT_OK && said)
+        ct_fail(status, "%s (and %s)", said, ct_message());
+    else if (said)
+        ct_fail(status, "%s", said);
     ct_arena_free(&arena);
     return status;
 }
 
-static ct_status save(const char *run, const char *kind, const ct_network *network, const ct_counters *counters,
-                      bool state) {
-    char     folder[3200], whole[3400], aside[3420], file[3500];
+/* No part of a checkpoint may pass for one while it is removed. */
+static ct_status remove_checkpoint(const char *folder, const char *name) {
+    char path[3500], aside[3520];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    snprintf(aside, sizeof aside, "%s.tmp", path);
+    if (ct_folder_exists(aside)) CT_TRY(ct_folder_remove(aside));
+    if (rename(path, aside) != 0) return ct_fail(CT_EFAIL, "%s: can't rename: %s", path, strerror(errno));
+    return ct_folder_remove(aside);
+}
+
+/* Remove what a dead process or an undone future has left: NAME.tmp, NAME.undone. */
+static ct_status remove_remains(const char *folder, ct_arena *arena) {
+    static const char *const ends[] = {".tmp", ".undone"};
+    char                     path[3500], **names;
+    size_t                   count;
+    CT_TRY(ct_folder_folders(folder, arena, &names, &count));
+    for (size_t i = 0; i < count; i++)
+        for (size_t e = 0; e < CT_COUNT(ends); e++) {
+            size_t n = strlen(names[i]), m = strlen(ends[e]);
+            if (n <= m || strcmp(names[i] + n - m, ends[e]) != 0) continue;
+            snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+            CT_TRY(ct_folder_remove(path));
+        }
+    return CT_OK;
+}
+
+static ct_status remove_old(const char *folder, const ct_checkpoint_place *place, ct_arena *arena) {
+    char **last, **best;
+    size_t lasts, bests, kept = 0;
+    CT_TRY(remove_remains(folder, arena));
+    CT_TRY(ct_checkpoint_list(folder, "last", arena, &last, &lasts));
+    CT_TRY(ct_checkpoint_list(folder, "best", arena, &best, &bests));
+    for (size_t i = 0; i < lasts; i++) {
+        int64_t step = ct_checkpoint_step(last[i]);
+        if (lasts - i <= (size_t)place->keep || (place->keep_every && step % place->keep_every == 0))
+            last[kept++] = last[i];
+        else
+            CT_TRY(remove_checkpoint(folder, last[i]));
+    }
+    for (size_t b = 0; b + 1 < bests; b++) { /* the newest stays; others where a kept one comes before the next best */
+        int64_t step = ct_checkpoint_step(best[b]), next = ct_checkpoint_step(best[b + 1]);
+        bool    known = false;
+        for (size_t i = 0; i < kept; i++)
+            known |= step < ct_checkpoint_step(last[i]) && ct_checkpoint_step(last[i]) <= next;
+        if (!known) CT_TRY(remove_checkpoint(folder, best[b]));
+    }
+    return CT_OK;
+}
+
+ct_status ct_checkpoint_write(const ct_snapshot *s, ct_checkpoint_kind kind, const ct_checkpoint_place *place) {
+    char     folder[3200], whole[3400], aside[3420];
     ct_arena arena = {0};
-    char   **names;
-    size_t   count;
-    snprintf(folder, sizeof folder, "%s/checkpoints", run);
-    snprintf(whole, sizeof whole, "%s/%s-%010lld", folder, kind, (long long)counters->step);
+    snprintf(folder, sizeof folder, "%s/checkpoints", place->run);
+    snprintf(whole, sizeof whole, "%s/%s-%010lld", folder, kind_names[kind], (long long)s->counters.step);
     snprintf(aside, sizeof aside, "%s.tmp", whole);
-    if (ct_folder_exists(whole)) return CT_OK; /* this very step is there already */
     if (ct_folder_exists(aside)) CT_TRY(ct_folder_remove(aside));
     CT_TRY(ct_folder_make(aside));
-    ct_status written = write_files(aside, network, counters, state);
+    ct_status written = write_files(aside, s, kind, place->facts);
     if (written == CT_OK && rename(aside, whole) != 0)
         written = ct_fail(CT_EFAIL, "%s: can't rename the finished checkpoint: %s", aside, strerror(errno));
     if (written != CT_OK) return give_up(aside, written);
     CT_TRY(ct_folder_sync(folder));
-    ct_status status = ct_checkpoint_list(folder, kind, &arena, &names, &count);
+    ct_status status = remove_old(folder, place, &arena);
+    ct_arena_free(&arena);
+    return status;
+}
+
+ct_status ct_checkpoint_undo(const char *run, ct_checkpoint_kind kind, int64_t step) {
+    char     folder[3200], path[3400], aside[3420];
+    ct_arena arena = {0};
+    char   **names;
+    size_t   count;
+    snprintf(folder, sizeof folder, "%s/checkpoints", run);
+    if (!ct_folder_exists(folder)) return CT_OK;
+    ct_status status = ct_checkpoint_list(folder, kind_names[kind], &arena, &names, &count);
     for (size_t i = 0; status == CT_OK && i < count; i++) {
-        snprintf(file, sizeof file, "%s/%s", folder, names[i]);
-        if (strcmp(file, whole) != 0) status = ct_folder_remove(file);
+        if (ct_checkpoint_step(names[i]) < step) continue;
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        snprintf(aside, sizeof aside, "%s.undone", path);
+        if (ct_folder_exists(aside)) status = ct_folder_remove(aside);
+        if (status == CT_OK && rename(path, aside) != 0)
+            status = ct_fail(CT_EFAIL, "%s: can't set aside: %s", path, strerror(errno));
     }
     ct_arena_free(&arena);
     return status;
 }
 
-ct_status ct_checkpoint_save(const char *run, const ct_network *network, const ct_counters *counters) {
-    return save(run, "last", network, counters, true);
+/* ---- loading */
+/* The tensor that `want` describes. */
+static ct_status find(const ct_safetensors *file, const char *path, const ct_tensor_entry *want,
+                      const ct_tensor_entry **out) {
+    const ct_tensor_entry *e = ct_safetensors_find(file, want->name);
+    bool same = e && !strcmp(e->dtype, want->dtype) && e->dimensions == want->dimensions && e->bytes == want->bytes;
+    for (int d = 0; same && d < e->dimensions; d++) same = e->shape[d] == want->shape[d];
+    *out = e;
+    return same ? CT_OK
+                : ct_fail(CT_EFAIL, "%s: %s: %zu bytes of %s expected, %zu found; the run's config or data has changed",
+                          path, want->name, want->bytes, want->dtype, e ? e->bytes : 0);
 }
 
-ct_status ct_checkpoint_save_best(const char *run, const ct_network *network, const ct_counters *counters) {
-    return save(run, "best", network, counters, false);
+static ct_status find_bytes(const ct_safetensors *file, const char *path, const char *name, size_t bytes,
+                            const char **out) {
+    const ct_tensor_entry *found, want = {name, "U8", 1, {(int64_t)bytes}, NULL, bytes};
+    CT_TRY(find(file, path, &want, &found));
+    *out = found->data;
+    return CT_OK;
 }
 
-static ct_status take(const ct_safetensors *file, const char *path, const char *name, void *to, size_t bytes) {
-    const ct_tensor_entry *e = ct_safetensors_find(file, name);
-    if (!e || e->bytes != bytes)
-        return ct_fail(CT_EFAIL, "%s: %s: %zu bytes expected, %zu found; the run's config or data has changed since",
-                       path, name, bytes, e ? e->bytes : 0);
-    if (bytes) memcpy(to, e->data, bytes);
+/* Format 1: counters and memory as bytes, one part after the other; they become the tensors of today. */
+static ct_status find_format_1(const ct_safetensors *file, const char *path, const ct_network *n, ct_counters *counters,
+                               ct_tensor_entry *state) {
+    static const int       order[] = {CT_MEMORY_NEXT, CT_MEMORY_SONGS, CT_MEMORY_ROWS, CT_MEMORY_LAYERS};
+    const ct_tensor_entry *found;
+    const char            *bytes;
+    CT_TRY(find_bytes(file, path, "counters", 8 * CT_COUNTERS_FORMAT_1, &bytes));
+    ct_counters_read_format_1(bytes, counters);
+    CT_TRY(find_bytes(file, path, "memory", ct_network_memory_bytes(n), &bytes));
+    for (int p = 0; p < CT_MEMORY_PARTS; bytes += state[MEMORY + order[p++]].bytes)
+        state[MEMORY + order[p]].data = bytes;
+    for (int i = MOMENT; i <= VARIANCE; i++) {
+        CT_TRY(find(file, path, &state[i], &found));
+        state[i].data = found->data;
+    }
     return CT_OK;
 }
 
 /* Bytes of a file are not taken for what they should be: indices are made of them. */
-static ct_status check_state(const char *path, const ct_network *n, const ct_counters *c) {
-    bool            fine = c->step >= 0 && c->update >= 0 && c->micro >= 0 && c->skipped >= 0 && c->waited >= 0;
+static ct_status check_memory(const char *path, const ct_network *n, const ct_tensor_entry *state) {
     const ct_model *m = n->model;
-    fine = fine && n->step->ring >= 0 && n->step->ring <= (n->memory ? n->memory - 1 : 0);
-    for (int64_t i = 0; fine && i < n->batch * n->memory; i++) {
-        const uint16_t *row = n->memory_rows + i * m->column_count;
-        for (int k = 0; k < m->column_count; k++) fine = fine && (!m->columns[k].size || row[k] < m->columns[k].size);
+    int64_t         next;
+    const char     *row = state[MEMORY + CT_MEMORY_ROWS].data; /* unaligned, perhaps */
+    memcpy(&next, state[MEMORY + CT_MEMORY_NEXT].data, sizeof next);
+    bool fine = next >= 0 && next <= (n->memory ? n->memory - 1 : 0);
+    for (int64_t r = 0; r < n->batch * n->memory; r++)
+        for (int k = 0; k < m->column_count; k++, row += sizeof(uint16_t)) {
+            uint16_t value;
+            memcpy(&value, row, sizeof value);
+            fine = fine && (!m->columns[k].size || value < m->columns[k].size);
+        }
+    return fine ? CT_OK : ct_fail(CT_EFAIL, "%s: the memory holds values that can't be", path);
+}
+
+static ct_status load_state(const char *path, const ct_model *model, ct_network *n, ct_counters *counters) {
+    ct_safetensors  file;
+    ct_counters     found = {0};
+    ct_tensor_entry state[CT_STATE_TENSORS], to[CT_STATE_TENSORS];
+    state_tensors(n, &found, state);
+    memcpy(to, state, sizeof to);
+    CT_TRY(ct_safetensors_open(path, &file));
+    ct_status status = CT_OK;
+    if (!ct_safetensors_metadata(&file, CT_CHECKPOINT_MARK, NULL)) {
+        ct_log("%s: format 1, not verified", path);
+        status = find_format_1(&file, path, n, &found, state);
+    } else {
+        for (int i = 0; status == CT_OK && i < CT_STATE_TENSORS; i++) {
+            const ct_tensor_entry *e;
+            status = find(&file, path, &state[i], &e);
+            if (status == CT_OK) state[i].data = e->data;
+            if (status == CT_OK && i < CT_COUNTERS) memcpy((void *)(uintptr_t)to[i].data, e->data, e->bytes);
+        }
     }
-    return fine ? CT_OK : ct_fail(CT_EFAIL, "%s: counters or memory hold values that can't be", path);
+    if (status == CT_OK) status = ct_counters_check(&found, path);
+    if (status == CT_OK) status = check_memory(path, n, state);
+    if (status == CT_OK) status = ct_model_copy_weights(model, n->model);
+    for (int i = MOMENT; status == CT_OK && i < CT_STATE_TENSORS; i++)
+        if (to[i].bytes) memcpy((void *)(uintptr_t)to[i].data, state[i].data, to[i].bytes);
+    if (status == CT_OK) *counters = found;
+    ct_safetensors_close(&file);
+    return status;
 }
 
 ct_status ct_checkpoint_load(const char *checkpoint, ct_network *n, ct_counters *counters) {
     char     path[4096];
     ct_model model;
-    snprintf(path, sizeof path, "%s/model.safetensors", checkpoint);
+    snprintf(path, sizeof path, "%s/%s", checkpoint, model_file);
     CT_TRY(ct_model_load(path, n->model->dtype, &model));
-    ct_status status = ct_context(ct_model_copy_weights(&model, n->model), "%s", path);
+    ct_status status = ct_context(ct_model_check_same(&model, n->model), "%s", path);
+    snprintf(path, sizeof path, "%s/%s", checkpoint, state_file);
+    if (status == CT_OK) status = load_state(path, &model, n, counters);
     ct_model_free(&model);
-    CT_TRY(status);
-    ct_safetensors file;
-    snprintf(path, sizeof path, "%s/state.safetensors", checkpoint);
-    CT_TRY(ct_safetensors_open(path, &file));
-    const size_t bytes = (size_t)n->model->parameter_count * ct_dtype_size(n->model->dtype),
-                 memory = ct_network_memory_bytes(n);
-    ct_arena arena = {0};
-    void    *copy = ct_arena_alloc(&arena, memory, 1);
-    status = copy ? take(&file, path, "moment", n->moment, bytes) : CT_ENOMEM;
-    if (status == CT_OK) status = take(&file, path, "variance", n->variance, bytes);
-    if (status == CT_OK) status = take(&file, path, "memory", copy, memory);
-    if (status == CT_OK) status = take(&file, path, "counters", counters, sizeof *counters);
-    if (status == CT_OK) {
-        ct_network_memory_load(n, copy);
-        status = check_state(path, n, counters);
-    }
-    ct_arena_free(&arena);
-    ct_safetensors_close(&file);
     return status;
 }

@@ -32,6 +32,11 @@ static const ct_key keys[] = {
     KEY("train.log_every", INTEGER, "20", 1, 1e9, NULL, log_every, "steps a metrics line"),
     KEY("train.valid_every", INTEGER, "200", 1, 1e9, NULL, valid_every, "steps between validations"),
     KEY("train.save_every", INTEGER, "200", 1, 1e9, NULL, save_every, "steps between checkpoints"),
+    KEY("train.keep", INTEGER, "2", 1, 1e9, NULL, keep, "newest checkpoints to keep; older ones are removed"),
+    KEY("train.keep_every", INTEGER, "0", 0, 1e12, NULL, keep_every,
+        "checkpoints at multiples of so many steps are made and kept for ever, 0: none"),
+    KEY("train.background", BOOL, "true", 0, 0, NULL, background,
+        "checkpoints are written while training goes on, from a copy of the state (cantus plan tells its size)"),
     KEY("train.patience", INTEGER, "10", 0, 1e9, NULL, patience,
         "stop after so many validations without a better one, 0: never"),
     KEY("train.valid_songs", INTEGER, "0", 0, 1e9, NULL, valid_songs, "songs a validation reads, 0: all of the split"),
@@ -70,7 +75,8 @@ const ct_command ct_command_train = {
     .usage = "CONFIG [key=value ...]",
     .summary = "train one stage on a dataset",
     .details = "Leaves a run folder with the resolved config, provenance, metrics (JSONL, CSV) and checkpoints.\n"
-               "Ctrl-C, SIGTERM and SIGUSR1 save at the next step; train.resume=auto goes on from there.\n"
+               "Ctrl-C, SIGTERM and SIGUSR1 save at the next step; train.resume=auto goes on from there,\n"
+               "with the same model.*, optimizer.*, seed and batch; a second Ctrl-C stops at once.\n"
                "A config may rest on others (base: FILE) and stand for many runs (matrix: {key: [value, ...]}).\n",
     .schema = &ct_train_schema,
     .options = options,

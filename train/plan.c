@@ -44,6 +44,7 @@ static ct_status open_loader_on_paper(ct_plan *p) {
 static ct_status make(ct_plan *p, bool need_data) {
     const ct_train_config *c = p->config;
     const int              stage = c->model.stage;
+    ct_saver               saver;
     if (need_data || ct_folder_exists(c->data))
         CT_TRY(ct_dataset_open(c->data, &p->dataset));
     else
@@ -54,8 +55,11 @@ static ct_status make(ct_plan *p, bool need_data) {
     if (p->assumed) CT_TRY(open_loader_on_paper(p));
     p->parameters = p->stepper.model.weights.used;
     p->tables = p->stepper.model.arena.used + n->arena.used;
-    p->saving = ct_network_memory_bytes(n);
-    p->bytes = p->parameters + p->tables + p->loader + n->arrays.used;
+    p->validating = ct_network_memory_bytes(n);
+    CT_TRY(ct_saver_open(&(ct_checkpoint_place){0}, n, c->background, true, &saver));
+    p->staging = saver.arena.used;
+    ct_saver_close(&saver);
+    p->bytes = p->parameters + p->tables + p->loader + p->staging + n->arrays.used;
     p->forward = ct_records_flops(&n->forward) + ct_records_flops(&n->after);
     p->backward = ct_records_flops(&n->backward);
     p->tokens = c->batch * c->model.tokens * c->accumulate;
@@ -144,8 +148,9 @@ void ct_plan_print(const ct_plan *p, bool records, double peak) {
     for (int k = 0; k < CT_MEMORY_KINDS; k++) print_bytes(ct_memory_names[k], n->bytes[k]);
     print_bytes("tables and records", p->tables);
     print_bytes("loader", p->loader);
+    print_bytes("copy for checkpoints", p->staging);
     print_bytes("together", p->bytes);
-    print_bytes("more, while saving", p->saving);
+    print_bytes("more, while validating", p->validating);
     sum_ops(p, sum);
     printf("work of a batch: %.3f GFLOP forward, %.3f backward; %zu records\n", p->forward / 1e9, p->backward / 1e9,
            n->forward.count + n->backward.count + n->after.count);
@@ -194,8 +199,9 @@ static ct_json *memory_json(const ct_plan *p) {
         ct_json_set(o, ct_memory_names[k], ct_json_new_integer((int64_t)n->bytes[k]));
     ct_json_set(o, "tables and records", ct_json_new_integer((int64_t)p->tables));
     ct_json_set(o, "loader", ct_json_new_integer((int64_t)p->loader));
+    ct_json_set(o, "copy for checkpoints", ct_json_new_integer((int64_t)p->staging));
     ct_json_set(o, "together", ct_json_new_integer((int64_t)p->bytes));
-    ct_json_set(o, "while saving", ct_json_new_integer((int64_t)p->saving));
+    ct_json_set(o, "while validating", ct_json_new_integer((int64_t)p->validating));
     return o;
 }
 

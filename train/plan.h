@@ -12,6 +12,7 @@
 #define CT_TRAIN_PLAN_H
 
 #include "core/json.h"
+#include "train/saver.h"
 #include "train/step.h"
 
 typedef struct ct_plan {
@@ -20,11 +21,13 @@ typedef struct ct_plan {
     ct_dataset             dataset;
     bool                   assumed; /* no dataset was there */
     ct_stepper             stepper;
-    size_t                 parameters, tables, loader, saving; /* bytes; saving: more, while a checkpoint is written */
-    size_t                 bytes;                              /* of everything but `saving` */
-    double                 forward, backward;                  /* flops of one batch */
-    int64_t                tokens;                             /* rows a step */
-    double                 pass; /* steps for one pass over the training songs; 0: unknown */
+    size_t                 parameters, tables, loader;
+    size_t                 staging;           /* the copy that checkpoints are written from */
+    size_t                 validating;        /* more, while validating: the Transformer-XL memory set aside */
+    size_t                 bytes;             /* of everything but `validating` */
+    double                 forward, backward; /* flops of one batch */
+    int64_t                tokens;            /* rows a step */
+    double                 pass;              /* steps for one pass over the training songs; 0: unknown */
 } ct_plan;
 
 /* need_data: the dataset must be there. */

@@ -90,7 +90,7 @@ ct_status ct_stepper_step(ct_stepper *s) {
     n->step->learning_rate = ct_learning_rate(c, s->at.step);
     n->step->clip = c->clip;
     CT_TRY(ct_network_norm(n));
-    s->norm = n->norm[0];
+    s->at.norm = n->norm[0];
     if (!s->last_finite) n->norm[1] = 0;
     CT_TRY(ct_network_update(n, &c->adam));
     if (n->norm[1] > 0) {

@@ -20,7 +20,6 @@ typedef struct ct_stepper {
     ct_model               model;
     ct_network             network;
     ct_counters            at;
-    double                 norm; /* of the last step's gradient */
     bool                   last_finite;
 } ct_stepper;
 

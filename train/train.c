@@ -6,6 +6,7 @@
 #include "models/checkpoints.h"
 #include "models/comparison.h"
 #include "train/plan.h"
+#include "train/resume.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -18,10 +19,14 @@ typedef struct ct_trainer {
     const ct_train_config *config;
     ct_dataset             dataset;
     ct_stepper             s;
+    ct_saver               saver;
+    ct_json               *facts; /* for manifests */
     ct_run                 run;
     double                 begun, peak; /* seconds; measured flop/s of sgemm */
     double                 interval_begun;
-    ct_comparison          comparison; /* count models, and at the end the best checkpoint */
+    int64_t                interval_tokens; /* of the window that another process has read */
+    bool                   enough;          /* ends before train.steps */
+    ct_comparison          comparison;      /* count models, and at the end the best checkpoint */
 } ct_trainer;
 
 /* ---- opening */
@@ -45,47 +50,19 @@ static ct_status check_out_is_free(const ct_train_config *c) {
 }
 
 static ct_status open_all(ct_trainer *t) {
-    CT_TRY(ct_dataset_open(t->config->data, &t->dataset));
-    return ct_stepper_open(t->config, &t->dataset, false, &t->s);
-}
-
-/* A run goes on with the data it began with. */
-static ct_status check_same_data(const ct_trainer *t) {
-    char     path[4096];
-    ct_arena arena = {0};
-    ct_bytes bytes;
-    ct_json *facts = NULL;
-    snprintf(path, sizeof path, "%s/provenance.json", t->config->out);
-    ct_status status = ct_file_read(path, 1 << 20, &arena, &bytes);
-    if (status == CT_OK) status = ct_json_parse((const char *)bytes.at, bytes.count, path, &facts);
-    if (status == CT_OK && strcmp(ct_json_text(ct_json_get(facts, "dataset_sha256"), ""), t->dataset.hash) != 0)
-        status = ct_fail(
-            CT_EFAIL,
-            "%s: %s is not the dataset that %s was begun with (hint: train.init=%s starts a new run from its weights)",
-            ct_config_where("data.path"), t->config->data, t->config->out, t->config->out);
-    ct_json_free(facts);
-    ct_arena_free(&arena);
-    return status;
-}
-
-static ct_status open_run(ct_trainer *t, const char *const *words, size_t word_count) {
     const ct_train_config *c = t->config;
-    char                   path[4096];
-    if (c->resume == RESUME_AUTO && ct_checkpoint_find(c->out, "last", path, sizeof path)) {
-        CT_TRY(check_same_data(t));
-        CT_TRY(ct_checkpoint_load(path, &t->s.network, &t->s.at));
-        ct_log("resuming from %s", path);
-        return ct_run_resume(c->out, t->s.at.step, &t->run);
-    }
-    CT_TRY(init_weights(t));
-    snprintf(path, sizeof path, "%s/config.resolved.yaml", c->out);
-    if (c->resume == RESUME_AUTO && ct_file_exists(path)) {
-        ct_log("%s has no checkpoint yet: from the beginning", c->out);
-        return ct_run_resume(c->out, 0, &t->run);
-    }
-    ct_arena arena = {0};
-    ct_json *facts = ct_provenance(), *line = ct_json_new_array();
-    char    *yaml = ct_config_print(&ct_train_schema, c, &arena);
+    CT_TRY(ct_dataset_open(c->data, &t->dataset));
+    CT_TRY(ct_resume_facts(c, &t->dataset, &t->facts));
+    CT_TRY(ct_stepper_open(c, &t->dataset, false, &t->s));
+    const ct_checkpoint_place place = {.run = c->out, .keep = c->keep, .keep_every = c->keep_every, .facts = t->facts};
+    return ct_saver_open(&place, &t->s.network, c->background, false, &t->saver);
+}
+
+static ct_status record_run(ct_trainer *t, const char *const *words, size_t word_count, bool again) {
+    const ct_train_config *c = t->config;
+    ct_arena               arena = {0};
+    ct_json               *facts = ct_provenance(), *line = ct_json_new_array();
+    char                  *yaml = ct_config_print(&ct_train_schema, c, &arena);
     for (size_t i = 0; i < word_count; i++) ct_json_add(line, ct_json_new_text(words[i]));
     ct_json_set(facts, "words", line);
     ct_json_set(facts, "dataset_sha256", ct_json_new_text(t->dataset.hash));
@@ -94,16 +71,58 @@ static ct_status open_run(ct_trainer *t, const char *const *words, size_t word_c
     ct_json_set(facts, "gemm", ct_json_new_text(ct_cpu_gemm()));
     ct_json_set(facts, "threads", ct_json_new_integer(ct_cpu_threads()));
     ct_json_set(facts, "parameters", ct_json_new_integer(t->s.model.parameter_count));
-    ct_status status = yaml ? ct_run_create(c->out, yaml, facts, &t->run) : CT_ENOMEM;
+    ct_status status = !yaml   ? CT_ENOMEM
+                       : again ? ct_run_record(&t->run, yaml, facts)
+                               : ct_run_create(c->out, yaml, facts, &t->run);
     ct_json_free(facts);
     ct_arena_free(&arena);
     return status;
 }
 
+/* What comes after the checkpoint is undone: metrics, and checkpoints from a future that will be another. */
+static ct_status go_on(ct_trainer *t, const char *path, const ct_json *manifest) {
+    const ct_train_config *c = t->config;
+    ct_counters           *at = &t->s.at;
+    CT_TRY(ct_resume_check_run(c, &t->dataset));
+    if (manifest) CT_TRY(ct_resume_check(c, &t->dataset, manifest));
+    CT_TRY(ct_checkpoint_load(path, &t->s.network, at));
+    t->interval_tokens = at->window_tokens;
+    ct_loader_seek(&t->s.loader, at->micro);
+    ct_log("resuming from %s", path);
+    const int64_t after = at->settled ? at->step : at->step - 1; /* reported */
+    CT_TRY(ct_checkpoint_undo(c->out, CT_LAST, at->step + 1));
+    CT_TRY(ct_checkpoint_undo(c->out, CT_BEST, after + 1));
+    return ct_run_resume(&t->run, after);
+}
+
+static ct_status open_run(ct_trainer *t, const char *const *words, size_t word_count) {
+    const ct_train_config *c = t->config;
+    char                   path[4096];
+    ct_json               *manifest;
+    if (c->resume == RESUME_NEVER || !ct_run_begun(c->out)) {
+        CT_TRY(init_weights(t));
+        return record_run(t, words, word_count, false);
+    }
+    CT_TRY(ct_run_open(c->out, &t->run));
+    CT_TRY(ct_checkpoint_newest(c->out, "last", path, sizeof path, &manifest));
+    if (*path) {
+        ct_status status = go_on(t, path, manifest);
+        ct_json_free(manifest);
+        return status;
+    }
+    ct_log("%s has no checkpoint yet: from the beginning", c->out);
+    CT_TRY(init_weights(t));
+    CT_TRY(record_run(t, words, word_count, true));
+    CT_TRY(ct_checkpoint_undo(c->out, CT_BEST, 0));
+    return ct_run_resume(&t->run, 0);
+}
+
 static void close_all(ct_trainer *t) {
     ct_comparison_free(&t->comparison);
+    ct_saver_close(&t->saver);
     ct_run_close(&t->run);
     ct_stepper_close(&t->s);
+    ct_json_free(t->facts);
     ct_dataset_close(&t->dataset);
 }
 
@@ -114,12 +133,12 @@ typedef struct ct_validation { /* nats a token of held-out songs, NAN: there are
 
 static ct_status report(ct_trainer *t, const ct_validation *v) {
     ct_counters *a = &t->s.at;
-    double       seconds = ct_seconds() - t->interval_begun, tokens = (double)a->window_tokens / seconds;
-    double       flops =
-        t->s.network.flops * (double)a->window_tokens / (double)(t->s.network.batch * t->s.network.tokens) / seconds;
+    double       seconds = ct_seconds() - t->interval_begun,
+           tokens = (double)(a->window_tokens - t->interval_tokens) / seconds;
+    double flops = t->s.network.flops * tokens / (double)(t->s.network.batch * t->s.network.tokens);
     double loss = a->window_targets > 0 ? a->window_loss / a->window_targets : NAN,
            open = a->window_open_targets > 0 ? a->window_open / a->window_open_targets : NAN;
-    double    lr = t->s.network.step->learning_rate;
+    double    lr = ct_learning_rate(t->config, a->step);
     ct_metric metrics[] = {
         {"epoch", ct_loader_epochs(&t->s.loader, a->micro)},
         {"loss", loss},
@@ -127,7 +146,7 @@ static ct_status report(ct_trainer *t, const ct_validation *v) {
         {"valid_loss", v ? v->all : NAN},
         {"valid_open_loss", v ? v->open : NAN},
         {"learning_rate", lr},
-        {"gradient_norm", t->s.norm},
+        {"gradient_norm", a->norm},
         {"skipped", (double)a->skipped},
     };
     if (flops > t->peak) t->peak = fmax(t->peak, ct_cpu_measure_gemm()); /* measured while the machine was busy */
@@ -139,12 +158,12 @@ static ct_status report(ct_trainer *t, const ct_validation *v) {
         remaining = t->config->minutes * 60 - elapsed;
     ct_log(
         "step %lld/%lld  loss %.4f (open %.4f)%s  lr %.2e  norm %.2f  %.0f tokens/s  %.0f %% of sgemm peak  %s left%s",
-        (long long)a->step, (long long)t->config->steps, loss, open, held, lr, t->s.norm, tokens,
+        (long long)a->step, (long long)t->config->steps, loss, open, held, lr, a->norm, tokens,
         t->peak > 0 ? 100 * flops / t->peak : 0, ct_duration(remaining, left, sizeof left),
         a->skipped ? "  (steps skipped)" : "");
     CT_TRY(ct_run_metrics(&t->run, a->step, metrics, CT_COUNT(metrics)));
     a->window_loss = a->window_open = a->window_targets = a->window_open_targets = 0;
-    a->window_tokens = 0;
+    a->window_tokens = t->interval_tokens = 0;
     t->interval_begun = ct_seconds();
     return CT_OK;
 }
@@ -216,45 +235,65 @@ static ct_status validate(ct_trainer *t, ct_validation *out) {
 }
 
 /* ---- the loop */
-static ct_status loop(ct_trainer *t, bool *enough) {
+/* What follows a step: validation, report, the best so far. A wish to stop ends it before anything of it is done. */
+static ct_status settle(ct_trainer *t, bool last) {
     const ct_train_config *c = t->config;
-    while (t->s.at.step < c->steps && !*enough) {
-        CT_TRY(ct_stepper_step(&t->s));
-        bool          late = c->minutes > 0 && ct_seconds() - t->begun > c->minutes * 60;
-        bool          last = t->s.at.step == c->steps || late, measure = last || t->s.at.step % c->valid_every == 0;
-        ct_validation v;
-        if (measure) {
-            double before = ct_seconds();
-            CT_TRY(validate(t, &v));
-            t->interval_begun += ct_seconds() - before;
-        }
-        if (measure || t->s.at.step % c->log_every == 0) CT_TRY(report(t, measure && isfinite(v.all) ? &v : NULL));
-        if (measure && isfinite(v.all)) {
-            if (v.all < t->s.at.best) {
-                t->s.at.best = v.all;
-                t->s.at.waited = 0;
-                CT_TRY(ct_checkpoint_save_best(c->out, &t->s.network, &t->s.at));
-            } else
-                t->s.at.waited++;
-            if (c->patience && t->s.at.waited >= c->patience) {
-                ct_log("no better validation for %lld in a row: stopping early (best %.4f)", (long long)t->s.at.waited,
-                       t->s.at.best);
-                *enough = true;
-            }
-        }
-        bool stop = ct_stop_asked() != 0;
-        if (stop || last || *enough || t->s.at.step % c->save_every == 0)
-            CT_TRY(ct_checkpoint_save(c->out, &t->s.network, &t->s.at));
-        if (stop) {
-            ct_log("saved at step %lld; train.resume=auto goes on from here", (long long)t->s.at.step);
-            return ct_stop_check();
-        }
-        if (late && t->s.at.step < c->steps) {
-            ct_log("train.minutes is over at step %lld", (long long)t->s.at.step);
-            *enough = true;
-        }
+    ct_counters           *a = &t->s.at;
+    ct_validation          v = {NAN, NAN};
+    const bool             measure = last || a->step % c->valid_every == 0;
+    if (measure) {
+        double before = ct_seconds();
+        CT_TRY(validate(t, &v));
+        t->interval_begun += ct_seconds() - before;
+    }
+    if (measure || a->step % c->log_every == 0) CT_TRY(report(t, isfinite(v.all) ? &v : NULL));
+    if (!isfinite(v.all)) return CT_OK;
+    if (v.all < a->best) {
+        a->best = v.all;
+        a->waited = 0;
+        CT_TRY(ct_saver_save(&t->saver, CT_BEST, a));
+    } else
+        a->waited++;
+    if (c->patience && a->waited >= c->patience) {
+        ct_log("no better validation for %lld in a row: stopping early (best %.4f)", (long long)a->waited, a->best);
+        t->enough = true;
     }
     return CT_OK;
+}
+
+static ct_status stop(ct_trainer *t) {
+    CT_TRY(ct_saver_wait(&t->saver));
+    ct_log("saved at step %lld; train.resume=auto goes on from here", (long long)t->s.at.step);
+    return ct_stop_check();
+}
+
+static ct_status loop(ct_trainer *t) {
+    const ct_train_config *c = t->config;
+    ct_counters           *a = &t->s.at;
+    bool                   again = a->step > 0 && !a->settled; /* what follows the step that was loaded */
+    for (; again || (a->step < c->steps && !t->enough); again = false) {
+        if (!again) CT_TRY(ct_stepper_step(&t->s));
+        const bool        late = c->minutes > 0 && ct_seconds() - t->begun > c->minutes * 60;
+        const bool        last = a->step >= c->steps || late;
+        const ct_counters left = *a; /* as the step left them: that is what is saved */
+        bool              saved = again;
+        if (!saved && (ct_stop_asked() || last || a->step % c->save_every == 0 ||
+                       (c->keep_every && a->step % c->keep_every == 0))) {
+            CT_TRY(ct_saver_save(&t->saver, CT_LAST, &left));
+            saved = true;
+        }
+        ct_status status = again ? CT_OK : ct_stop_check();
+        if (status == CT_OK) status = settle(t, last);
+        if (late && a->step < c->steps) {
+            ct_log("train.minutes is over at step %lld", (long long)a->step);
+            t->enough = true;
+        }
+        if (!saved && (status == CT_ESTOP || (status == CT_OK && t->enough)))
+            CT_TRY(ct_saver_save(&t->saver, CT_LAST, &left));
+        if (status == CT_ESTOP) return stop(t);
+        CT_TRY(status);
+    }
+    return ct_saver_wait(&t->saver);
 }
 
 ct_status ct_train(const ct_train_config *config, const char *const *words, size_t word_count) {
@@ -272,9 +311,8 @@ ct_status ct_train(const ct_train_config *config, const char *const *words, size
                ct_cpu_isa(), ct_cpu_gemm(), t->peak / 1e9);
         status = count_models(t);
     }
-    bool enough = false;
     t->interval_begun = ct_seconds();
-    if (status == CT_OK) status = loop(t, &enough);
+    if (status == CT_OK) status = loop(t);
     if (status == CT_OK) status = summary(t);
     close_all(t);
     return status;
@@ -292,8 +330,14 @@ static ct_status check_model_file(const char *path, const ct_model *m) {
 static ct_status check_start(const ct_trainer *t, const ct_model *m) {
     const ct_train_config *c = t->config;
     char                   path[4096], file[4200];
-    if (c->resume == RESUME_AUTO && ct_checkpoint_find(c->out, "last", path, sizeof path)) {
-        CT_TRY(check_same_data(t));
+    ct_json               *manifest = NULL;
+    *path = 0;
+    if (c->resume == RESUME_AUTO) CT_TRY(ct_checkpoint_newest(c->out, "last", path, sizeof path, &manifest));
+    if (*path) {
+        ct_status status = ct_resume_check_run(c, &t->dataset);
+        if (status == CT_OK && manifest) status = ct_resume_check(c, &t->dataset, manifest);
+        ct_json_free(manifest);
+        CT_TRY(status);
         snprintf(file, sizeof file, "%s/model.safetensors", path);
         CT_TRY(check_model_file(file, m));
         printf("%s: would go on from %s\n", c->out, path);

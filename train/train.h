@@ -22,8 +22,9 @@ typedef struct ct_train_config {
     ct_model_config model;
     const char     *out, *init;
     int             resume; /* never, auto */
-    int64_t         seed, steps, batch, accumulate, warmup, log_every, valid_every, save_every, patience, valid_songs,
-        most_skipped, order, count_songs;
+    int64_t seed, steps, batch, accumulate, warmup, log_every, valid_every, save_every, keep, keep_every, patience,
+        valid_songs, most_skipped, order, count_songs;
+    bool    background;
     double  minutes, learning_rate, final_share, clip;
     ct_adam adam;
 } ct_train_config;

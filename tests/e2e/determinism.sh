@@ -9,12 +9,13 @@ train() {
     OMP_NUM_THREADS=$threads "$CANTUS" train "configs/$stage.yaml" data.path="$T/data" train.out="$T/$stage-$run" train.count_model=0 \
         train.steps=4 train.batch=3 train.accumulate=2 train.log_every=1 train.valid_every=2 train.valid_songs=2 "$@"
 }
+newest_best() { ls "$1"/checkpoints/best-*/model.safetensors | tail -1; }
 same_runs() { # what a run leaves, but for provenance and the names in config.resolved.yaml
     local f
     for f in metrics.jsonl metrics.csv held-out.json checkpoints/last-0000000004/model.safetensors checkpoints/last-0000000004/state.safetensors; do
         cmp "$1/$f" "$2/$f" || return 1
     done
-    cmp "$1"/checkpoints/best-*/model.safetensors "$2"/checkpoints/best-*/model.safetensors
+    cmp "$(newest_best "$1")" "$(newest_best "$2")"
 }
 for stage in backbone melody; do
     check "$stage, 2 threads" train $stage two 2

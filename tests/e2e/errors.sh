@@ -74,7 +74,9 @@ exec 9>&-
 refuses 'bad shape' 2 "model.heads: 5 does not divide model.width 96" train data.path="$T/data" model.heads=5
 refuses 'missing model' 1 "no such file or run folder" generate models.backbone="$T/nothing" output="$T/new"
 cp -r "$T/backbone" "$T/damaged"; f=$(ls "$T"/damaged/checkpoints/best*/model.safetensors); truncate -s 9999 "$f"
-refuses 'truncated checkpoint' 1 "$f: " generate models.backbone="$T/damaged" output="$T/new"
+check 'a truncated checkpoint: the other one' bash -c '"$CANTUS" inspect "$0" 2> "$0.log" && grep -qF "$1: 9999 bytes" "$0.log" && grep -q "taking .*/last-" "$0.log"' "$T/damaged" "$f"
+rm "$T"/damaged/checkpoints/last*/state.safetensors
+refuses 'all damaged' 1 "none of the checkpoints last-* is valid" generate models.backbone="$T/damaged" output="$T/new"
 cp "$(ls "$T"/backbone/checkpoints/best*/model.safetensors)" "$T/odd.safetensors"; LC_ALL=C sed -i 's/heads: 2/heads: 5/' "$T/odd.safetensors"
 refuses 'model file of an odd shape' 1 "$T/odd.safetensors: model.heads: 5 does not divide model.width 32" generate models.backbone="$T/odd.safetensors" output="$T/new"
 refuses 'models swapped' 1 "models.backbone: this is no backbone model" generate models.backbone="$T/melody" models.melody="$T/backbone" output="$T/new"

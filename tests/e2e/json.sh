@@ -27,6 +27,7 @@ json inspect-sheet infer/README.md "$CANTUS" inspect --json "$T/chart.txt"
 json inspect-dataset infer/README.md "$CANTUS" inspect --json "$T/data"
 json inspect-model infer/README.md "$CANTUS" inspect --json "$T/melody"
 json doctor infer/README.md env -u CANTUS_ISA -u CANTUS_GEMM -u OMP_NUM_THREADS "$CANTUS" doctor --json
+json checkpoint train/README.md cat "$(ls -d "$T"/melody/checkpoints/last-* | tail -1)/manifest.json"
 json plan train/README.md "$CANTUS" plan configs/demo-melody.yaml data.path="$T/data" --json --records
 json evaluate models/README.md "$CANTUS" evaluate configs/evaluate.yaml data.path="$T/data" models.backbone="$T/backbone" \
     models.melody="$T/melody" interval.samples=20 --json

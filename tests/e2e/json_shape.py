@@ -4,7 +4,8 @@ import json
 import sys
 
 FREE = {  # objects whose keys are data, not fields
-    "measures", "difference", "ops", "stages", "environment", "splits", "memory_bytes"}
+    "measures", "difference", "ops", "stages", "environment", "splits", "memory_bytes",
+    "config", "files"}
 
 
 def walk(value, path, name, out):

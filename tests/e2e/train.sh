@@ -15,11 +15,11 @@ same_runs() {
 }
 
 check 'an undisturbed run' train whole
-for f in config.resolved.yaml provenance.json metrics.jsonl metrics.csv checkpoints/last-0000000360/model.safetensors checkpoints/last-0000000360/state.safetensors; do
+for f in config.resolved.yaml provenance.json metrics.jsonl metrics.csv checkpoints/last-0000000360/{manifest.json,model.safetensors,state.safetensors}; do
     check "leaves $f" test -s "$T/whole/$f"
 done
-check 'and a best checkpoint' bash -c 'test -s "$0"/checkpoints/best-*/model.safetensors' "$T/whole"
-check 'one last, one best' test "$(ls "$T/whole/checkpoints" | wc -l)" = 2
+check 'and a best checkpoint' bash -c 'ls "$0"/checkpoints/best-*/model.safetensors' "$T/whole"
+check 'the two newest to go on from' test "$(ls "$T/whole/checkpoints" | grep -c last)" = 2
 "$CANTUS" train "$T/whole/config.resolved.yaml" train.out="$T/twin" > /dev/null 2>&1
 check 'the resolved config makes the same run' same_runs whole twin
 
@@ -47,11 +47,24 @@ cp -r "$T/whole" "$T/kept"
 refuses 'never overwrite a run' 1 'is there already; nothing was changed' train whole
 check 'resuming a finished run' train whole train.resume=auto
 check 'changes nothing' same_runs whole kept
-refuses 'resume with another shape' 1 'the two models differ' train whole train.resume=auto model.width=64
+refuses 'resume with another shape' 1 'model.width: 64, but '"$T/whole"' was begun with 32' train whole train.resume=auto model.width=64
+refuses 'resume with another learning rate' 1 "can't change on the way (hint: train.init=" train whole train.resume=auto optimizer.learning_rate=0.1
+check 'both left it alone' same_runs whole kept
+check 'how often and how long may change' train kept train.resume=auto train.log_every=7 train.steps=363 train.save_every=9 train.keep=1 train.background=false
 refuses 'no split to learn from' 1 'no dataset here' train none data.path="$T/none"
 refuses 'a window too small' 2 'model.tokens: 4 is outside' train none model.tokens=4
 check 'fine-tuning' train tuned train.init="$T/whole" train.steps=5
 refuses 'not finite' 1 'not finite 3 times in a row' train wild \
     optimizer.learning_rate=10 optimizer.warmup=0 optimizer.clip=0 optimizer.epsilon=0 optimizer.final_share=1 train.most_skipped=3 train.save_every=1 train.steps=100000 train.patience=0
-check 'its last checkpoint can be read' "$CANTUS" inspect "$T/wild/checkpoints/$(ls "$T/wild/checkpoints" | grep last)/model.safetensors"
+check 'its last checkpoint can be read' "$CANTUS" inspect "$T/wild/checkpoints/$(ls "$T/wild/checkpoints" | grep last | tail -1)/model.safetensors"
+
+# ---- a step that never ends: the first Ctrl-C waits for it, the second does not
+start endless train.accumulate=65536 > /dev/null 2> "$T/endless.log" &
+for _ in $(seq 400); do [ -e "$T/endless/metrics.jsonl" ] && break; sleep 0.02; done
+sleep 0.3; kill -INT $!; sleep 0.3
+check 'Ctrl-C waits for the step' kill -0 $!
+kill -INT $!; begun=$(date +%s%N); wait $!; code=$?
+check 'a second Ctrl-C exits 130' test $code = 130
+check 'at once' test $((($(date +%s%N) - begun) / 1000000)) -lt 1000
+check 'and saves nothing' test ! -e "$T/endless/checkpoints"
 finish

@@ -423,7 +423,8 @@ static void run_folders_keep_their_lines(void **state) {
     assert_non_null(torn);
     fputs("{\"step\": 20, \"lo", torn);
     fclose(torn);
-    assert_int_equal(ct_run_resume(path, 20, &run), CT_OK);
+    assert_int_equal(ct_run_open(path, &run), CT_OK);
+    assert_int_equal(ct_run_resume(&run, 20), CT_OK);
     ct_metric metrics[] = {{"loss", 7}, {"valid", NAN}, {"skipped", 1}};
     assert_int_equal(ct_run_metrics(&run, 30, metrics, CT_COUNT(metrics)), CT_OK);
     ct_run_close(&run);

@@ -53,6 +53,7 @@ static const char *const shapes[][3] = {
     {"melody", NULL, NULL},
     {"melody", "model.harmony.form=mlp", NULL},
     {"backbone", "model.harmony.form=off", "model.dropout=0"},
+    {"melody", "train.background=false", NULL},
 };
 
 /* What the plan says is what training has: the arenas' own counts, and, by an interposed malloc, the process's. */
@@ -63,10 +64,12 @@ static void plans_are_what_is_allocated(void **state) {
         ct_dataset      d;
         ct_plan         plan;
         ct_stepper      s;
+        ct_saver        saver;
         if (ct_plan_make(&c, true, &plan) != CT_OK) fail_msg("%s", ct_message());
         assert_int_equal(ct_dataset_open(folder, &d), CT_OK);
         intptr_t before = ct_live_bytes;
         assert_int_equal(ct_stepper_open(&c, &d, false, &s), CT_OK);
+        assert_int_equal(ct_saver_open(&(ct_checkpoint_place){0}, &s.network, c.background, false, &saver), CT_OK);
         size_t asked = (size_t)(ct_live_bytes - before), sum = 0;
         assert_int_equal(plan.parameters, s.model.weights.used);
         assert_true(plan.parameters >= (size_t)s.model.parameter_count * sizeof(float));
@@ -77,13 +80,20 @@ static void plans_are_what_is_allocated(void **state) {
         assert_int_equal(sum, s.network.arrays.used);
         assert_int_equal(plan.tables, s.model.arena.used + s.network.arena.used);
         assert_int_equal(plan.loader, s.loader.arena.used);
-        assert_int_equal(plan.bytes, sum + plan.parameters + plan.tables + plan.loader);
-        assert_int_equal(plan.saving, ct_network_memory_bytes(&s.network));
+        assert_int_equal(plan.staging, saver.arena.used);
+        if (c.background)
+            assert_true(plan.staging >=
+                        3 * (size_t)s.model.parameter_count * sizeof(float) + ct_network_memory_bytes(&s.network));
+        else
+            assert_int_equal(plan.staging, 0);
+        assert_int_equal(plan.bytes, sum + plan.parameters + plan.tables + plan.loader + plan.staging);
+        assert_int_equal(plan.validating, ct_network_memory_bytes(&s.network));
         assert_int_equal(plan.stepper.network.backward.count, s.network.backward.count);
         assert_true(plan.forward + plan.backward == s.network.flops);
-        /* arenas ask for blocks of up to 4 MiB: five arenas, the last block of each partly unused */
-        if (COUNTS_ALLOCATIONS && !(asked >= plan.bytes && asked < plan.bytes + 5 * (4 << 20)))
+        /* arenas ask for blocks of up to 4 MiB: six arenas, the last block of each partly unused */
+        if (COUNTS_ALLOCATIONS && !(asked >= plan.bytes && asked < plan.bytes + 6 * (4 << 20)))
             fail_msg("plan %zu bytes, the process asked for %zu", plan.bytes, asked);
+        ct_saver_close(&saver);
         ct_stepper_close(&s);
         ct_dataset_close(&d);
         ct_plan_free(&plan);

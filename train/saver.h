@@ -1,0 +1,40 @@
+/* saver.h -- checkpoints written while training goes on.
+ *
+ * A save copies the state, counters included, into memory that was planned
+ * beforehand; a thread of its own writes the copy. The next save waits for the one
+ * before; what went wrong is told by the next save, or by waiting. Without
+ * `background` nothing is copied and the call writes: the files are the same.
+ *
+ * Owner: the saver, until ct_saver_close; network and facts must outlive it. One thread calls it.
+ * Fails: opening: CT_ENOMEM. Saving and waiting: CT_EFAIL as in checkpoint.h.
+ */
+#ifndef CT_TRAIN_SAVER_H
+#define CT_TRAIN_SAVER_H
+
+#include "train/checkpoint.h"
+
+#include <pthread.h>
+
+typedef struct ct_saver {
+    ct_checkpoint_place place;
+    const ct_network   *network;
+    bool                background;
+    ct_arena            arena; /* the copy */
+    ct_snapshot         live, copy;
+    ct_checkpoint_kind  kind;
+    pthread_t           thread;
+    bool                writing; /* the thread is there */
+    ct_status           status;  /* of the thread, once it has ended */
+    char                message[4096];
+} ct_saver;
+
+/* paper: to be measured (arena.used), not to be saved with. */
+CT_NODISCARD ct_status ct_saver_open(const ct_checkpoint_place *place, const ct_network *network, bool background,
+                                     bool paper, ct_saver *out);
+CT_NODISCARD ct_status ct_saver_save(ct_saver *saver, ct_checkpoint_kind kind, const ct_counters *counters);
+/* Until what was saved is on disk. */
+CT_NODISCARD ct_status ct_saver_wait(ct_saver *saver);
+/* Waits too; a failure that nobody was told of is warned of. */
+void                   ct_saver_close(ct_saver *saver);
+
+#endif
