@@ -14,7 +14,7 @@
 
 /* A Python that has `module`; the test is skipped where there is none. Asked for before anything is made. */
 static const char *python_with(const char *module) {
-    static const char *const pythons[] = {"python3", "/usr/bin/python3"};
+    static const char *const pythons[] = {"build/test-venv/bin/python", "python3", "/usr/bin/python3"};
     char                     command[256];
     for (size_t i = 0; i < CT_COUNT(pythons); i++) {
         snprintf(command, sizeof command, "%s -c 'import %s' 2>/dev/null", pythons[i], module);
