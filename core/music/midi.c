@@ -109,13 +109,21 @@ static void note_off(reader *r, const smf_event_t *e) {
     note->end = e->time_pulses > note->start ? e->time_pulses : note->start + 1;
 }
 
-static void end_hanging_notes(ct_midi *out, size_t first, int64_t track_end) {
-    for (size_t i = first; i < out->note_count; i++) {
-        ct_midi_note *note = &out->notes[i];
-        if (note->end >= 0) continue;
-        int64_t longest = note->start + HANGING_QUARTERS * (int64_t)out->ppq;
-        note->end = track_end < longest ? track_end : longest;
-        if (note->end <= note->start) note->end = note->start + 1;
+/* A note that nothing ended lasts some quarters, or to the end of its track; but no less long than those before it on
+ * its key, for in a file the first end is that of the first note. */
+static void end_hanging_notes(reader *r, size_t first, int64_t track_end) {
+    int64_t *latest = r->open_last; /* end on each channel and pitch so far; nothing is open any more */
+    for (size_t i = 0; i < CT_COUNT(r->open_last); i++) latest[i] = 0;
+    for (size_t i = first; i < r->out->note_count; i++) {
+        ct_midi_note *note = &r->out->notes[i];
+        int64_t      *end = &latest[note->channel * 128 + note->pitch];
+        if (note->end < 0) {
+            int64_t longest = note->start + HANGING_QUARTERS * (int64_t)r->out->ppq;
+            note->end = track_end < longest ? track_end : longest;
+            if (note->end <= note->start) note->end = note->start + 1;
+            if (note->end < *end) note->end = *end;
+        }
+        *end = note->end;
     }
 }
 
@@ -178,7 +186,7 @@ static ct_status read_track(reader *r, smf_track_t *track, size_t number) {
         }
         end = e->time_pulses;
     }
-    end_hanging_notes(r->out, first, end);
+    end_hanging_notes(r, first, end);
     return CT_OK;
 }
 

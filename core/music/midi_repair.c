@@ -36,7 +36,7 @@
     X(METRE, "impossible time signatures left out")                                                                    \
     X(KEY, "impossible key signatures left out")                                                                       \
     X(TEXT, "texts cut to 127 bytes")                                                                                  \
-    X(LATE, "events from tick 268435455 on left out")                                                                  \
+    X(LATE, "events after tick 268435455 left out")                                                                    \
     X(EVENTS, "events after the 1048576th left out")
 #define FIX_ENUM(id, words) FIX_##id,
 #define FIX_WORDS(id, words) words,
@@ -107,7 +107,8 @@ static bool read_number(repairer *r, uint32_t *out) {
 
 /* ---- events */
 static ct_status keep(repairer *r, int64_t tick, const uint8_t *data, int size, size_t text) {
-    if (tick >= CT_MIDI_TICK_MAX) {
+    bool begins = (data[0] & 0xf0) == 0x90 && data[2]; /* a note, which needs one more tick to end in */
+    if (tick > CT_MIDI_TICK_MAX - begins) {
         r->fixed[FIX_LATE]++;
         return CT_OK;
     }

@@ -16,7 +16,7 @@
 #include "core/arena.h"
 
 enum {
-    CT_MIDI_TICK_MAX = (1 << 28) - 1, /* events from here on are left out: every delta fits its four bytes */
+    CT_MIDI_TICK_MAX = (1 << 28) - 1, /* later events are left out: every delta fits its four bytes */
     CT_MIDI_TRACKS_MAX = 256,
     CT_MIDI_EVENTS_MAX = 1 << 20,
     CT_MIDI_TEXT_MAX = 127,      /* bytes of a text; longer ones are cut */

@@ -251,7 +251,7 @@ static void test_numbers(void **state) {
     assert_repaired(&five, &want, "number longer than four bytes");
     file late = ONE(NOTE "\xff\xff\xff\x7f\x90\x3c\x40\xff\xff\xff\x7f\x80\x3c\x00" END);
     file held = ONE(NOTE "\xff\xff\xff\x1f\xff\x2f\x00");
-    assert_repaired(&late, &held, "events from tick 268435455 on left out (2)");
+    assert_repaired(&late, &held, "events after tick 268435455 left out (2)");
 }
 
 static void test_meta(void **state) {
