@@ -76,9 +76,10 @@ static ct_status parse(const char *path, ct_npy *npy) {
         }
         if (*end != ')') rows = -1;
     }
-    if (rows < 0 || columns < 0) return ct_fail(CT_EFAIL, "%s: one or two dimensions are read", path);
+    if (rows < 0 || columns < 1) /* no columns: the file's size would not bound the rows */
+        return ct_fail(CT_EFAIL, "%s: one or two dimensions are read, of one column or more", path);
     size_t room = (n - start - length) / types[t].size;
-    if (columns && (uint64_t)rows > room / (uint64_t)columns)
+    if ((uint64_t)rows > room / (uint64_t)columns)
         return ct_fail(CT_EFAIL, "%s: truncated: its header says %lld x %lld elements, the file holds %zu", path, rows,
                        columns, room);
     npy->rows = rows;

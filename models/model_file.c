@@ -47,15 +47,30 @@ ct_status ct_model_save(const ct_model *model, const char *path, const ct_pair *
     return status;
 }
 
-static ct_status fill(const ct_safetensors *file, const char *path, ct_model *m) {
+static bool same_tensor(const ct_tensor_entry *e, const ct_tensor_info *t) {
+    bool same = e && e->dimensions == t->dimensions && (!strcmp(e->dtype, "F32") || !strcmp(e->dtype, "F64"));
+    for (int d = 0; same && d < t->dimensions; d++) same = e->shape[d] == t->shape[d];
+    return same;
+}
+
+/* Does the file hold what its config asks for? Asked of a model on paper: sizes in a config are words until the bytes
+ * are there. */
+static ct_status check(const ct_safetensors *file, const char *path, const ct_model_config *config,
+                       const ct_stage_data *data, ct_dtype dtype) {
+    ct_model  plan;
+    ct_status status = ct_context(ct_model_plan(config, data, dtype, &plan), "%s", path);
+    for (int64_t i = 0; status == CT_OK && i < plan.tensor_count; i++)
+        if (!same_tensor(ct_safetensors_find(file, plan.tensors[i].name), &plan.tensors[i]))
+            status = ct_fail(CT_EFAIL, "%s: tensor %s is missing or has another shape or dtype than its config says",
+                             path, plan.tensors[i].name);
+    ct_model_free(&plan);
+    return status;
+}
+
+static void fill(const ct_safetensors *file, ct_model *m) {
     for (int64_t i = 0; i < m->tensor_count; i++) {
         const ct_tensor_info  *t = &m->tensors[i];
         const ct_tensor_entry *e = ct_safetensors_find(file, t->name);
-        bool same = e && e->dimensions == t->dimensions && (!strcmp(e->dtype, "F32") || !strcmp(e->dtype, "F64"));
-        for (int d = 0; same && d < t->dimensions; d++) same = e->shape[d] == t->shape[d];
-        if (!same)
-            return ct_fail(CT_EFAIL, "%s: tensor %s is missing or has another shape or dtype than its config says",
-                           path, t->name);
         for (int64_t k = 0; k < t->count; k++) { /* byte copies: data in the file need not be aligned */
             double wide;
             float  narrow;
@@ -71,7 +86,6 @@ static ct_status fill(const ct_safetensors *file, const char *path, ct_model *m)
                 ((float *)m->parameters)[t->first + k] = (float)wide;
         }
     }
-    return CT_OK;
 }
 
 /* The config stands as YAML text in the metadata; it is read through the same schema as a user's, line by line. */
@@ -98,8 +112,9 @@ ct_status ct_model_load(const char *path, ct_dtype dtype, ct_model *out) {
                          (long long)ct_json_integer(ct_json_get(about, "format"), -1), CT_FORMAT_VERSION);
     if (status == CT_OK) status = read_config(ct_json_text(ct_json_get(about, "config"), ""), path, &arena, &config);
     if (status == CT_OK) status = ct_stage_parse(path, config.stage, about, &arena, &data);
-    if (status == CT_OK) status = ct_context(ct_model_shape(&config, &data, dtype, out), "%s", path);
-    if (status == CT_OK) status = fill(&file, path, out);
+    if (status == CT_OK) status = check(&file, path, &config, &data, dtype);
+    if (status == CT_OK) status = ct_model_shape(&config, &data, dtype, out);
+    if (status == CT_OK) fill(&file, out);
     if (status == CT_EUSAGE) status = CT_EFAIL; /* what the file asks for, not the user */
     if (status != CT_OK) ct_model_free(out);
     ct_json_free(about);
