@@ -7,17 +7,56 @@
 #include <string.h>
 
 typedef struct ct_text {
-    char  *at;
-    size_t used, size;
+    ct_arena *arena;
+    char     *at; /* NULL: memory is out */
+    size_t    used, size;
 } ct_text;
 
 static void add(ct_text *t, const char *format, ...) CT_PRINTF(2, 3);
 static void add(ct_text *t, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    int n = vsnprintf(t->at + t->used, t->size - t->used, format, arguments);
-    va_end(arguments);
-    t->used = n < 0 ? t->used : t->used + (size_t)n < t->size ? t->used + (size_t)n : t->size - 1;
+    for (int tries = 0; t->at && tries < 2; tries++) {
+        va_list arguments;
+        va_start(arguments, format);
+        int n = vsnprintf(t->at + t->used, t->size - t->used, format, arguments);
+        va_end(arguments);
+        if (n < 0) return;
+        if ((size_t)n < t->size - t->used) {
+            t->used += (size_t)n;
+            return;
+        }
+        size_t larger = 2 * (t->size + (size_t)n);
+        char  *more = ct_arena_alloc(t->arena, larger, 1);
+        if (more) memcpy(more, t->at, t->used);
+        t->at = more;
+        t->size = larger;
+    }
+}
+
+static ct_text begin(ct_arena *arena) {
+    ct_text t = {.arena = arena, .size = 8 << 10};
+    t.at = ct_arena_alloc(arena, t.size, 1);
+    return t;
+}
+
+/* In double quotes. What YAML does not take as it is, or takes for the end of a line, is escaped. */
+static void add_quoted(ct_text *t, const char *text) {
+    add(t, "\"");
+    while (*text) {
+        unsigned char first = (unsigned char)*text;
+        int           size = first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4, n = 1;
+        unsigned      c = size == 1 ? first : first & (0x7fu >> size);
+        for (; n < size && text[n]; n++) c = c << 6 | ((unsigned char)text[n] & 0x3f);
+        if (c == '"' || c == '\\')
+            add(t, "\\%c", (int)c);
+        else if (c < 32 || (c >= 127 && c < 160))
+            add(t, "\\x%02x", c);
+        else if (c == 0x2028 || c == 0x2029 || c == 0xfeff || c == 0xfffe || c == 0xffff)
+            add(t, "\\u%04x", c);
+        else
+            add(t, "%.*s", n, text);
+        text += n;
+    }
+    add(t, "\"");
 }
 
 static void choice_word(const char *choices, int number, char *word, size_t size) {
@@ -58,14 +97,7 @@ static void print_value(ct_text *t, const ct_key *key, const void *values) {
     case CT_KEY_TEXT: {
         const char *v;
         memcpy(&v, place, sizeof v);
-        add(t, "\"");
-        for (; *v; v++) {
-            if ((unsigned char)*v < 32 || *v == 127)
-                add(t, "\\x%02x", (unsigned)*v);
-            else
-                add(t, *v == '"' || *v == '\\' ? "\\%c" : "%c", *v);
-        }
-        add(t, "\"");
+        add_quoted(t, v);
         break;
     }
     case CT_KEY_LIST: {
@@ -86,9 +118,7 @@ static void print_value(ct_text *t, const ct_key *key, const void *values) {
 }
 
 char *ct_config_print(const ct_schema *schema, const void *values, ct_arena *arena) {
-    ct_text t = {.size = 64 << 10};
-    t.at = ct_arena_alloc(arena, t.size, 1);
-    if (!t.at) return NULL;
+    ct_text     t = begin(arena);
     const char *before = "";
     for (size_t i = 0; i < schema->count; i++) { /* keys of one folder stand together in the schema */
         const char *path = schema->keys[i].path, *part = path;
@@ -114,9 +144,7 @@ char *ct_config_value(const ct_key *key, const void *values, ct_arena *arena) {
 }
 
 char *ct_config_help(const ct_schema *schema, ct_arena *arena) {
-    ct_text t = {.size = 64 << 10};
-    t.at = ct_arena_alloc(arena, t.size, 1);
-    if (!t.at) return NULL;
+    ct_text t = begin(arena);
     for (size_t i = 0; i < schema->count; i++) {
         const ct_key *k = &schema->keys[i];
         add(&t, "  %-28s %s", k->path, k->doc);

@@ -45,6 +45,8 @@ static ct_status convert(yaml_document_t *document, int index, const char *sourc
         return ct_fail(CT_EUSAGE, "%s:%d:%d: tags (!name) are not supported", source, node->line, node->column);
     used[index] = true;
     if (n->type == YAML_SCALAR_NODE) {
+        if (memchr(n->data.scalar.value, 0, n->data.scalar.length)) /* written "\0": text would end there */
+            return ct_fail(CT_EUSAGE, "%s:%d:%d: a 0 byte in a text", source, node->line, node->column);
         node->text = ct_arena_copy(arena, (const char *)n->data.scalar.value, n->data.scalar.length);
         node->quoted = n->data.scalar.style == YAML_SINGLE_QUOTED_SCALAR_STYLE ||
                        n->data.scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE;
@@ -71,9 +73,38 @@ static ct_status convert(yaml_document_t *document, int index, const char *sourc
     return CT_OK;
 }
 
+/* libyaml's time for a document is quadratic in its nesting and in its anchors, and it has no limits; so the events are
+ * counted first, one by one. What is no YAML passes: loading says so better. */
+static ct_status check_size(const unsigned char *text, size_t count, const char *source) {
+    yaml_parser_t parser;
+    yaml_event_t  event;
+    size_t        nodes = 0;
+    ct_status     status = CT_OK;
+    if (count > LARGEST) return ct_fail(CT_EUSAGE, "%s: %zu bytes, at most %d", source, count, LARGEST);
+    if (!yaml_parser_initialize(&parser)) return ct_fail(CT_ENOMEM, "out of memory");
+    yaml_parser_set_input_string(&parser, text, count);
+    for (int depth = 0, end = 0; status == CT_OK && !end && yaml_parser_parse(&parser, &event);) {
+        bool opens = event.type == YAML_SEQUENCE_START_EVENT || event.type == YAML_MAPPING_START_EVENT;
+        depth += opens;
+        depth -= event.type == YAML_SEQUENCE_END_EVENT || event.type == YAML_MAPPING_END_EVENT;
+        nodes += opens || event.type == YAML_SCALAR_EVENT;
+        end = event.type == YAML_STREAM_END_EVENT;
+        if (depth > DEEPEST + 1)
+            status = ct_fail(CT_EUSAGE, "%s:%zu:%zu: nested deeper than %d", source, event.start_mark.line + 1,
+                             event.start_mark.column + 1, DEEPEST);
+        else if (nodes > MOST_NODES)
+            status = ct_fail(CT_EUSAGE, "%s:%zu: more than %d keys and values", source, event.start_mark.line + 1,
+                             MOST_NODES);
+        yaml_event_delete(&event);
+    }
+    yaml_parser_delete(&parser);
+    return status;
+}
+
 static ct_status parse(const unsigned char *text, size_t count, const char *source, ct_arena *arena, ct_node **root) {
     yaml_parser_t   parser;
     yaml_document_t document;
+    CT_TRY(check_size(text, count, source));
     if (!yaml_parser_initialize(&parser)) return ct_fail(CT_ENOMEM, "out of memory");
     yaml_parser_set_input_string(&parser, text, count);
     ct_status status = CT_OK;
@@ -93,10 +124,7 @@ static ct_status parse(const unsigned char *text, size_t count, const char *sour
     } else {
         size_t nodes = (size_t)(document.nodes.top - document.nodes.start);
         bool  *used = CT_NEW(arena, bool, nodes + 1);
-        status = !used ? CT_ENOMEM
-                 : nodes > MOST_NODES
-                     ? ct_fail(CT_EUSAGE, "%s: %zu keys and values, at most %d", source, nodes, MOST_NODES)
-                     : convert(&document, 1, source, 0, used, arena, root);
+        status = used ? convert(&document, 1, source, 0, used, arena, root) : CT_ENOMEM;
     }
     yaml_document_delete(&document);
     if (status == CT_OK && first) {

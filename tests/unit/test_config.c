@@ -256,6 +256,27 @@ static void printed_values_come_back(void **state) {
     ct_arena_free(&arena);
 }
 
+/* Texts that YAML would take for more than one line, or for none, and one that is longer than any buffer. */
+static void odd_texts_come_back(void **state) {
+    (void)state;
+    ct_arena arena = {0};
+    values   v = {0}, again = {0};
+    char    *letters = ct_arena_alloc(&arena, 200001, 1);
+    assert_non_null(letters);
+    memset(letters, 'a', 200000);
+    const char *yaml =
+        ct_arena_printf(&arena, "name: \"\\x85\\u2028\\u2029\\ufeff\\uffff\\xa0\\U0001d11e\"\ntitle: %s\n", letters);
+    assert_non_null(yaml);
+    assert_int_equal(read_text(yaml, &arena, &v), CT_OK);
+    assert_string_equal(v.title, letters);
+    assert_int_equal(read_text(ct_config_print(&schema, &v, &arena), &arena, &again), CT_OK);
+    assert_string_equal(again.name, v.name);
+    assert_string_equal(again.title, v.title);
+    assert_int_equal(read_text("name: \"a\\0b\"\n", &arena, &v), CT_EUSAGE);
+    assert_message_has("1:7: a 0 byte in a text");
+    ct_arena_free(&arena);
+}
+
 /* The largest schema there is, with everything away from its default: model.harmony.*, rotary and all. */
 static void training_configs_come_back(void **state) {
     (void)state;
@@ -374,7 +395,7 @@ int main(void) {
         cmocka_unit_test(broken_yaml_is_placed),           cmocka_unit_test(deep_nesting_is_refused),
         cmocka_unit_test(many_errors_are_cut_not_spilled), cmocka_unit_test(overrides_win),
         cmocka_unit_test(printed_values_come_back),        cmocka_unit_test(training_configs_come_back),
-        cmocka_unit_test(damaged_configs_never_crash),
+        cmocka_unit_test(damaged_configs_never_crash),     cmocka_unit_test(odd_texts_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
