@@ -1,12 +1,12 @@
 # Cantus: one non-recursive Makefile. `make help` lists the targets, `make config` what was found.
 #
-# Variables: PROFILE=release|debug|asan|tsan  CC=gcc|clang  CUDA=0|1  V=1 (show commands)  PREFIX=/usr/local
+# Variables: PROFILE=release|debug|asan|tsan|fuzz  CC=gcc|clang  CUDA=0|1  V=1 (show commands)  PREFIX=/usr/local
 
 PROFILE ?= release
 PREFIX  ?= /usr/local
 V       ?= 0
 ifeq ($(origin CC),default)
-CC := gcc
+CC := $(if $(filter fuzz,$(PROFILE)),clang,gcc)
 endif
 VERSION := 0.1.0
 
@@ -22,7 +22,7 @@ say  = $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n' $(1) $(2))
 # ---------------------------------------------------------------- what this machine has (probed by compiling and linking)
 # build/config.mk says, for each feature, 1 or nothing, its flags, and why not. Made anew when the prober or CC changes.
 CONFIG := build/config-$(notdir $(firstword $(CC)))$(if $(CUDA),-cuda$(CUDA)).mk
-NEEDS_CONFIG := $(filter-out help clean format config-help deps reference,$(or $(MAKECMDGOALS),all))
+NEEDS_CONFIG := $(filter-out help fuzz clean format config-help deps reference,$(or $(MAKECMDGOALS),all))
 ifneq ($(NEEDS_CONFIG),)
 $(CONFIG): third_party/probe Makefile
 	@mkdir -p build
@@ -44,6 +44,13 @@ OPT_tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread -Wno-unknown-pra
 LD_tsan     := -fsanitize=thread
 ifeq ($(PROFILE),tsan)
 OPENMP_CFLAGS :=
+OPENMP_LIBS :=
+endif
+# the fuzzers' own build: sanitizers and coverage, one thread
+OPT_fuzz    := $(OPT_asan) -fsanitize=fuzzer-no-link
+LD_fuzz     := $(LD_asan)
+ifeq ($(PROFILE),fuzz)
+OPENMP_CFLAGS := -Wno-unknown-pragmas
 OPENMP_LIBS :=
 endif
 CFLAGS  ?= -Werror
@@ -70,6 +77,11 @@ UNIT_SRC := $(wildcard tests/unit/*.c)
 UNIT := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
 TOOL_SRC := $(wildcard tests/tools/*.c)
 TOOLS := $(TOOL_SRC:tests/tools/%.c=$(B)/tools/%)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZERS := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(B)/fuzz/%)
+FUZZ_OBJ := $(FUZZ_SRC:%.c=$(B)/%.o) $(B)/tests/fuzz/driver.o
+.SECONDARY: $(FUZZ_OBJ)
+FUZZ_MAIN := $(if $(filter fuzz,$(PROFILE)),-fsanitize=fuzzer,$(B)/tests/fuzz/driver.o)
 
 # A change of compiler or flags rebuilds.
 STAMP := $(B)/flags
@@ -119,8 +131,12 @@ $(B)/tools/%: tests/tools/%.c $(LIB) $(STAMP)
 	$(call say,TOOL,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests -MMD -MP $< $(LIB) $(LIBS) -o $@
+$(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(filter %.o,$(FUZZ_MAIN)) $(LIB)
+	$(call say,FUZZ,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $< $(FUZZ_MAIN) $(LIB) $(LIBS) -o $@
 
--include $(OBJ:.o=.d) $(B)/core/main.d $(UNIT:=.d) $(TOOLS:=.d)
+-include $(OBJ:.o=.d) $(B)/core/main.d $(UNIT:=.d) $(TOOLS:=.d) $(FUZZ_OBJ:.o=.d)
 
 # ---------------------------------------------------------------- targets
 require: # what can't be built without; said once, before the compiler says it a hundred times
@@ -139,7 +155,7 @@ test test-all: INSTALL := --tests
 test: ready ## unit and end-to-end tests (installs what is missing)
 	@$(MAKE) --no-print-directory test-run
 tools: $(TOOLS) ## measuring tools under build/<profile>/tools
-test-build: all $(UNIT) $(TOOLS)
+test-build: all $(UNIT) $(TOOLS) $(FUZZERS)
 test-run: test-build
 	@tests/run $(BIN) $(B)
 test-all: ready ## also what takes long: accuracy on real music, sanitizers, training against the count model
@@ -147,6 +163,11 @@ test-all: ready ## also what takes long: accuracy on real music, sanitizers, tra
 	@$(MAKE) --no-print-directory test-build PROFILE=asan
 	@$(MAKE) --no-print-directory build/tsan/tests/test_checkpoint PROFILE=tsan
 	@tests/run --all $(BIN) $(B)
+
+TIME ?= 60
+fuzz: ## fuzz every reader of outside files with clang's libFuzzer, TIME=60 seconds each; findings: build/fuzz/findings
+	@tests/fuzz/run $(TIME)
+fuzz-build: $(FUZZERS)
 
 VENV := build/reference-venv
 reference: $(VENV)/ready ## what PyTorch computes, anew, against tests/data/reference (loads 3 GB once)
@@ -179,4 +200,4 @@ clean: ## remove everything built
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all require deps ready demo test test-build test-run test-all tools reference lint tidy format readme install config clean help
+.PHONY: all require deps ready demo test test-build test-run test-all tools fuzz fuzz-build reference lint tidy format readme install config clean help
