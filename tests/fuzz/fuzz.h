@@ -5,8 +5,8 @@
  *
  * Owner: files and folders live until the process ends. Fails: never; a machine without room for them ends it.
  */
-#ifndef CT_TESTS_FUZZ_H
-#define CT_TESTS_FUZZ_H
+#ifndef CT_FUZZ_FUZZ_H
+#define CT_FUZZ_FUZZ_H
 
 #include "core/file.h"
 
