@@ -151,7 +151,7 @@ demo: ready ## from nothing to new music in out/demo (installs what is missing)
 	@$(MAKE) --no-print-directory all
 	@tests/demo.sh $(BIN)
 
-test test-all: INSTALL := --tests
+test test-all test-faults: INSTALL := --tests
 test: ready ## unit and end-to-end tests (installs what is missing)
 	@$(MAKE) --no-print-directory test-run
 tools: $(TOOLS) ## measuring tools under build/<profile>/tools
@@ -163,6 +163,10 @@ test-all: ready ## also what takes long: accuracy on real music, sanitizers, tra
 	@$(MAKE) --no-print-directory test-build PROFILE=asan
 	@$(MAKE) --no-print-directory build/tsan/tests/test_checkpoint PROFILE=tsan
 	@tests/run --all $(BIN) $(B)
+
+test-faults: ready ## every place where a run can fail or be killed, and a hundred kills of each stage (half an hour)
+	@$(MAKE) --no-print-directory all
+	@tests/run --all --only 'long/(faults|kills)' $(BIN) $(B)
 
 TIME ?= 60
 fuzz: ## fuzz every reader of outside files with clang's libFuzzer, TIME=60 seconds each; findings: build/fuzz/findings
@@ -200,4 +204,4 @@ clean: ## remove everything built
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all require deps ready demo test test-build test-run test-all tools fuzz fuzz-build reference lint tidy format readme install config clean help
+.PHONY: all require deps ready demo test test-build test-run test-all test-faults tools fuzz fuzz-build reference lint tidy format readme install config clean help

@@ -1,6 +1,8 @@
 /* arena.c -- a list of blocks, bumped from the front one; see arena.h. */
 #include "core/arena.h"
 
+#include "core/fault.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,7 +56,7 @@ void *ct_arena_alloc(ct_arena *arena, size_t count, size_t size) {
         size_t payload = block ? block->size * 2 : FIRST_BLOCK;
         if (payload > LARGEST_BLOCK) payload = LARGEST_BLOCK;
         if (payload < bytes) payload = bytes;
-        block = (arena->paper ? block_on_paper : block_new)(payload, arena->head);
+        block = ct_fault(CT_FAULT_ALLOC) ? NULL : (arena->paper ? block_on_paper : block_new)(payload, arena->head);
         if (!block) {
             ct_fail(CT_ENOMEM, "out of memory: %zu bytes", bytes);
             return NULL;

@@ -1,6 +1,8 @@
 /* file.c -- files on POSIX; see file.h. */
 #include "core/file.h"
 
+#include "core/fault.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -73,66 +75,134 @@ void ct_file_unmap(ct_bytes *map) {
     *map = (ct_bytes){0};
 }
 
-/* The folder part of a path, "." when it has none. */
-static void folder_of(const char *path, char *folder, size_t size) {
-    snprintf(folder, size, "%s", path);
-    char *slash = strrchr(folder, '/');
-    if (slash == folder)
-        folder[1] = 0;
-    else if (slash)
-        *slash = 0;
-    else
-        snprintf(folder, size, ".");
-}
-
 ct_status ct_writer_begin(ct_writer *writer, const char *path) {
     if ((size_t)snprintf(writer->path, sizeof writer->path, "%s", path) >= sizeof writer->path)
         return ct_fail(CT_EFAIL, "path too long: %.60s...", path);
     snprintf(writer->temporary, sizeof writer->temporary, "%s.%ld.tmp", writer->path, (long)getpid());
-    writer->failed = false;
-    writer->stream = fopen(writer->temporary, "wbe");
+    writer->error = 0;
+    writer->digest = (ct_digest){0};
+    writer->stream = fopen(writer->temporary, "w+be");
     if (!writer->stream) return system_failure("create", writer->temporary);
+    writer->sum = g_checksum_new(G_CHECKSUM_SHA256);
     return CT_OK;
 }
 
+/* Of bytes in memory, in parts that the library takes. */
+static void add_to_sum(GChecksum *sum, const void *bytes, size_t count) {
+    for (size_t done = 0; done < count;) {
+        size_t part = count - done < (size_t)1 << 30 ? count - done : (size_t)1 << 30;
+        g_checksum_update(sum, (const guchar *)bytes + done, (gssize)part);
+        done += part;
+    }
+}
+
+/* 0 or errno. */
+static int put(FILE *stream, const void *bytes, size_t count) {
+    errno = 0;
+    if (!ct_fault_write(count) && fwrite(bytes, 1, count, stream) == count) return 0;
+    return errno ? errno : EIO;
+}
+
 void ct_writer_put(ct_writer *writer, const void *bytes, size_t count) {
-    if (count && !writer->failed && fwrite(bytes, 1, count, writer->stream) != count) writer->failed = true;
+    if (!count || writer->error) return;
+    writer->error = put(writer->stream, bytes, count);
+    add_to_sum(writer->sum, bytes, count);
+    writer->digest.bytes += count;
 }
 
 void ct_writer_print(ct_writer *writer, const char *format, ...) {
+    char   *text;
     va_list arguments;
     va_start(arguments, format);
-    if (!writer->failed && vfprintf(writer->stream, format, arguments) < 0) writer->failed = true;
+    int n = vasprintf(&text, format, arguments);
     va_end(arguments);
+    if (n < 0) {
+        writer->error = writer->error ? writer->error : ENOMEM;
+        return;
+    }
+    ct_writer_put(writer, text, (size_t)n);
+    free(text);
+}
+
+static void finish_sum(ct_writer *writer) {
+    memcpy(writer->digest.sha256, g_checksum_get_string(writer->sum), sizeof writer->digest.sha256);
+    g_checksum_free(writer->sum);
+    writer->sum = NULL;
+}
+
+/* A bit in the middle, as a bad cable or disk would: only for faults made to order. */
+static void flip_a_bit(FILE *stream, const ct_writer *writer) {
+    unsigned char byte;
+    off_t         at = (off_t)(writer->digest.bytes / 2);
+    if (pread(fileno(stream), &byte, 1, at) != 1) return;
+    byte ^= 1;
+    if (pwrite(fileno(stream), &byte, 1, at) != 1) ct_fail(CT_EFAIL, "%s: no bit could be flipped", writer->path);
+}
+
+/* 0 or errno. */
+static int sync_stream(FILE *stream) {
+    errno = 0;
+    if (fflush(stream) == 0 && !ct_fault(CT_FAULT_FSYNC) && fsync(fileno(stream)) == 0) return 0;
+    return errno ? errno : EIO;
 }
 
 ct_status ct_writer_commit(ct_writer *writer) {
     FILE *stream = writer->stream;
-    bool  bad = writer->failed || fflush(stream) != 0 || fsync(fileno(stream)) != 0;
-    int   reason = errno;
-    bad = (fclose(stream) != 0) || bad;
+    finish_sum(writer);
+    if (!writer->error && ct_fault_flips(writer->path) && fflush(stream) == 0) flip_a_bit(stream, writer);
+    if (!writer->error) writer->error = sync_stream(stream);
+    errno = 0;
+    if (fclose(stream) != 0 && !writer->error) writer->error = errno ? errno : EIO;
     writer->stream = NULL;
-    if (bad) {
-        errno = reason ? reason : EIO;
+    if (writer->error) {
+        errno = writer->error;
         ct_status status = system_failure("write", writer->path);
         unlink(writer->temporary);
         return status;
     }
-    if (rename(writer->temporary, writer->path) != 0) {
-        ct_status status = system_failure("rename to", writer->path);
+    ct_status status = ct_rename(writer->temporary, writer->path);
+    if (status != CT_OK) {
         unlink(writer->temporary);
         return status;
     }
-    char folder[4096];
-    folder_of(writer->path, folder, sizeof folder);
-    return ct_folder_sync(folder);
+    return ct_folder_sync_above(writer->path);
 }
 
 void ct_writer_abandon(ct_writer *writer) {
     if (!writer->stream) return;
+    finish_sum(writer);
     fclose(writer->stream);
     writer->stream = NULL;
     unlink(writer->temporary);
+}
+
+ct_status ct_put_at(void *stream, const char *path, const void *bytes, size_t count, int64_t at) {
+    if (count && ct_fault_write(count)) return system_failure("write", path);
+    for (size_t done = 0; done < count;) {
+        ssize_t n = pwrite(fileno(stream), (const char *)bytes + done, count - done, (off_t)at + (off_t)done);
+        if (n < 0 && errno != EINTR) return system_failure("write", path);
+        if (n > 0) done += (size_t)n;
+    }
+    return CT_OK;
+}
+
+ct_status ct_append(void *stream, const char *path, const void *bytes, size_t count) {
+    off_t end = lseek(fileno(stream), 0, SEEK_END);
+    if (end < 0) return system_failure("find the end", path);
+    ct_status status = ct_put_at(stream, path, bytes, count, end);
+    if (status != CT_OK && ftruncate(fileno(stream), end) != 0)
+        status = ct_context(status, "%s: ends in a part of a line", path);
+    return status;
+}
+
+ct_status ct_stream_sync(void *stream, const char *path) {
+    errno = sync_stream(stream);
+    return errno ? system_failure("write", path) : CT_OK;
+}
+
+ct_status ct_rename(const char *from, const char *to) {
+    if (!ct_fault(CT_FAULT_RENAME) && rename(from, to) == 0) return CT_OK;
+    return ct_fail(CT_EFAIL, "%s: can't rename to %s: %s", from, to, strerror(errno));
 }
 
 ct_status ct_file_write(const char *path, const void *bytes, size_t count) {
@@ -171,9 +241,19 @@ ct_status ct_folder_make(const char *path) {
 ct_status ct_folder_sync(const char *path) {
     int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0) return system_failure("open", path);
-    int bad = fsync(folder) != 0 && errno != EINVAL;
+    bool      bad = ct_fault(CT_FAULT_FSYNC) || (fsync(folder) != 0 && errno != EINVAL);
+    ct_status status = bad ? system_failure("sync", path) : CT_OK;
     close(folder);
-    return bad ? system_failure("sync", path) : CT_OK;
+    return status;
+}
+
+ct_status ct_folder_sync_above(const char *path) {
+    char folder[4096];
+    snprintf(folder, sizeof folder, "%s", path);
+    char *slash = strrchr(folder, '/');
+    if (!slash) return ct_folder_sync(".");
+    slash[slash == folder] = 0;
+    return ct_folder_sync(folder);
 }
 
 static int by_name(const void *a, const void *b) {
@@ -277,11 +357,7 @@ ct_status ct_folder_remove(const char *path) {
 
 void ct_sha256(const void *bytes, size_t count, char hex[65]) {
     GChecksum *sum = g_checksum_new(G_CHECKSUM_SHA256);
-    for (size_t done = 0; done < count;) {
-        size_t part = count - done < (size_t)1 << 30 ? count - done : (size_t)1 << 30;
-        g_checksum_update(sum, (const guchar *)bytes + done, (gssize)part);
-        done += part;
-    }
+    add_to_sum(sum, bytes, count);
     memcpy(hex, g_checksum_get_string(sum), 65);
     g_checksum_free(sum);
 }

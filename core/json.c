@@ -1,15 +1,34 @@
 /* json.c -- see json.h. */
 #include "core/json.h"
 
+#include "core/fault.h"
 #include "core/file.h"
 
 #include <jansson.h>
+#include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+/* Values are put together without asking each time whether there was memory. Once there was none, no value is printed
+ * any more, whole though it may be: a part of a manifest would look like one. */
+static atomic_bool was_out_of_memory;
+
+static ct_json *made(ct_json *value) {
+    if (value && ct_fault(CT_FAULT_ALLOC)) {
+        json_decref(value);
+        value = NULL;
+    }
+    if (!value) atomic_store(&was_out_of_memory, true);
+    return value;
+}
+
 ct_status ct_json_parse(const char *text, size_t bytes, const char *name, ct_json **out) {
-    json_error_t error;
-    *out = json_loadb(text, bytes, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+    json_error_t error = {0};
+    *out = ct_fault(CT_FAULT_ALLOC) ? NULL : json_loadb(text, bytes, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+    if (!*out && (!*error.text || json_error_code(&error) == json_error_out_of_memory))
+        return ct_fail(CT_ENOMEM, "%s: out of memory", name);
     if (!*out) return ct_fail(CT_EFAIL, "%s:%d:%d: not valid JSON: %s", name, error.line, error.column, error.text);
     return CT_OK;
 }
@@ -60,41 +79,41 @@ bool ct_json_next(const ct_json *object, void **iterator, const char **key, ct_j
 }
 
 ct_json *ct_json_new_object(void) {
-    return json_object();
+    return made(json_object());
 }
 
 ct_json *ct_json_new_array(void) {
-    return json_array();
+    return made(json_array());
 }
 
 ct_json *ct_json_new_text(const char *text) {
     json_t *value = json_string(text);
-    if (value) return value;
+    if (value) return made(value);
     char   clean[1024];
     size_t n = 0;
     for (; text[n] && n + 1 < sizeof clean; n++) clean[n] = (unsigned char)text[n] < 128 ? text[n] : '?';
     clean[n] = 0;
-    return json_string(clean);
+    return made(json_string(clean));
 }
 
 ct_json *ct_json_new_integer(int64_t value) {
-    return json_integer(value);
+    return made(json_integer(value));
 }
 
 ct_json *ct_json_new_real(double value) {
-    return json_real(value);
+    return isfinite(value) ? made(json_real(value)) : NULL;
 }
 
 ct_json *ct_json_new_bool(bool value) {
-    return json_boolean(value);
+    return made(json_boolean(value));
 }
 
 void ct_json_set(ct_json *object, const char *key, ct_json *value) {
-    json_object_set_new(object, key, value);
+    if (json_object_set_new(object, key, value) != 0 && value) atomic_store(&was_out_of_memory, true);
 }
 
 void ct_json_add(ct_json *array, ct_json *value) {
-    json_array_append_new(array, value);
+    if (json_array_append_new(array, value) != 0 && value) atomic_store(&was_out_of_memory, true);
 }
 
 void ct_json_remove(ct_json *object, const char *key) {
@@ -102,14 +121,16 @@ void ct_json_remove(ct_json *object, const char *key) {
 }
 
 ct_json *ct_json_copy(const ct_json *value) {
-    return json_deep_copy(value);
+    return value ? made(json_deep_copy(value)) : NULL;
 }
 
 char *ct_json_print(const ct_json *value, int indent, ct_arena *arena) {
     char *text =
-        json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9) | (indent ? JSON_INDENT((size_t)indent) : 0));
+        atomic_load(&was_out_of_memory)
+            ? NULL
+            : json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9) | (indent ? JSON_INDENT((size_t)indent) : 0));
     if (!text) {
-        ct_fail(CT_ENOMEM, "can't print JSON: out of memory or a number that is not finite");
+        ct_fail(CT_ENOMEM, "can't print JSON: out of memory");
         return NULL;
     }
     char *copy = ct_arena_copy(arena, text, strlen(text));

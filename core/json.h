@@ -4,7 +4,8 @@
  *        ct_json_free gives back; values handed to ct_json_set and ct_json_add
  *        belong to their parent from then on; values got from a parent are borrowed.
  * Fails: parsing names file, line and column; a getter of the wrong type or a
- *        missing key gives the fallback passed in. Objects keep the order of insertion.
+ *        missing key gives the fallback passed in. Values are made without asking
+ *        whether there was memory: printing fails (CT_ENOMEM) once there was none. Objects keep the order of insertion.
  */
 #ifndef CT_CORE_JSON_H
 #define CT_CORE_JSON_H
@@ -31,7 +32,7 @@ ct_json               *ct_json_new_object(void);
 ct_json               *ct_json_new_array(void);
 ct_json               *ct_json_new_text(const char *text); /* bytes that are no UTF-8 become "?" */
 ct_json               *ct_json_new_integer(int64_t value);
-ct_json               *ct_json_new_real(double value);
+ct_json               *ct_json_new_real(double value); /* not finite: NULL, which ct_json_set leaves out */
 ct_json               *ct_json_new_bool(bool value);
 void                   ct_json_set(ct_json *object, const char *key, ct_json *value);
 void                   ct_json_add(ct_json *array, ct_json *value);

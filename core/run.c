@@ -5,12 +5,14 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/utsname.h>
 #include <time.h>
+#include <unistd.h>
 
 ct_json *ct_provenance(void) {
     struct utsname host;
@@ -132,28 +134,41 @@ ct_status ct_run_resume(ct_run *run, int64_t step) {
     return open_streams(run);
 }
 
+typedef struct ct_line {
+    char   text[4096];
+    size_t length;
+} ct_line;
+
+CT_PRINTF(2, 3) static void add(ct_line *line, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    int n = vsnprintf(line->text + line->length, sizeof line->text - line->length, format, arguments);
+    va_end(arguments);
+    CT_ASSERT(n >= 0 && (size_t)n < sizeof line->text - line->length); /* metrics are ours, and few */
+    line->length += (size_t)n;
+}
+
 ct_status ct_run_metrics(ct_run *run, int64_t step, const ct_metric *metrics, size_t count) {
-    FILE *j = run->jsonl, *c = run->csv;
-    if (fseek(c, 0, SEEK_END) == 0 && ftell(c) == 0) {
-        fputs("step", c);
-        for (size_t i = 0; i < count; i++) fprintf(c, ",%s", metrics[i].name);
-        fputc('\n', c);
-    }
-    fprintf(j, "{\"step\": %lld", (long long)step);
-    fprintf(c, "%lld", (long long)step);
+    char    path[4096];
+    ct_line heading = {0}, object = {0}, row = {0};
+    add(&heading, "step");
+    add(&object, "{\"step\": %lld", (long long)step);
+    add(&row, "%lld", (long long)step);
     for (size_t i = 0; i < count; i++) {
-        bool there = isfinite(metrics[i].value);
-        if (there) fprintf(j, ", \"%s\": %.9g", metrics[i].name, metrics[i].value);
-        if (there)
-            fprintf(c, ",%.9g", metrics[i].value);
-        else
-            fputc(',', c);
+        add(&heading, ",%s", metrics[i].name);
+        add(&row, ",");
+        if (!isfinite(metrics[i].value)) continue;
+        add(&object, ", \"%s\": %.9g", metrics[i].name, metrics[i].value);
+        add(&row, "%.9g", metrics[i].value);
     }
-    fputs("}\n", j);
-    fputc('\n', c);
-    if (fflush(j) != 0 || fflush(c) != 0)
-        return ct_fail(CT_EFAIL, "%s: can't write metrics: %s", run->path, strerror(errno));
-    return CT_OK;
+    add(&heading, "\n");
+    add(&object, "}\n");
+    add(&row, "\n");
+    snprintf(path, sizeof path, "%s/metrics.jsonl", run->path);
+    CT_TRY(ct_append(run->jsonl, path, object.text, object.length));
+    snprintf(path, sizeof path, "%s/metrics.csv", run->path);
+    if (lseek(fileno(run->csv), 0, SEEK_END) == 0) CT_TRY(ct_append(run->csv, path, heading.text, heading.length));
+    return ct_append(run->csv, path, row.text, row.length);
 }
 
 void ct_run_close(ct_run *run) {

@@ -136,7 +136,7 @@ const char *ct_safetensors_metadata(const ct_safetensors *file, const char *key,
 }
 
 ct_status ct_safetensors_write(const char *path, const ct_tensor_entry *tensors, size_t count, const ct_pair *metadata,
-                               size_t metadata_count) {
+                               size_t metadata_count, ct_digest *digest) {
     ct_arena  arena = {0};
     ct_json  *header = ct_json_new_object();
     ct_writer writer;
@@ -170,6 +170,7 @@ ct_status ct_safetensors_write(const char *path, const ct_tensor_entry *tensors,
         ct_writer_put(&writer, "        ", padded - length);
         for (size_t i = 0; i < count; i++) ct_writer_put(&writer, tensors[i].data, tensors[i].bytes);
         status = ct_writer_commit(&writer);
+        if (digest) *digest = writer.digest;
     }
     ct_arena_free(&arena);
     return status;

@@ -41,7 +41,8 @@ void                   ct_safetensors_close(ct_safetensors *file);
 const ct_tensor_entry *ct_safetensors_find(const ct_safetensors *file, const char *name);
 const char            *ct_safetensors_metadata(const ct_safetensors *file, const char *key, const char *fallback);
 
+/* digest may be NULL. */
 CT_NODISCARD ct_status ct_safetensors_write(const char *path, const ct_tensor_entry *tensors, size_t count,
-                                            const ct_pair *metadata, size_t metadata_count);
+                                            const ct_pair *metadata, size_t metadata_count, ct_digest *digest);
 
 #endif

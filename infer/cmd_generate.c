@@ -1,5 +1,6 @@
 /* cmd_generate.c -- `cantus generate CONFIG`: its keys and its words. */
 #include "core/command.h"
+#include "core/fault.h"
 #include "core/log.h"
 #include "infer/generate.h"
 
@@ -30,6 +31,7 @@ static const ct_key keys[] = {
         "write a piece with fewer different chords anew (another seed, named in the manifest)"),
     KEY("accept.notes", INTEGER, "0", 0, 1e6, least_notes, "write a piece with fewer melody notes anew"),
     KEY("accept.attempts", INTEGER, "8", 1, 1000, attempts, "tries; the last one stands"),
+    KEY("debug.faults", BOOL, "false", 0, 0, faults, "failures named in CANTUS_FAULT happen (core/fault.h)"),
 };
 #undef KEY
 const ct_schema ct_generate_schema = {"generate", keys, CT_COUNT(keys)};
@@ -41,6 +43,7 @@ static ct_status run(int count, char **words) {
     ct_generate_config config;
     ct_stop_install();
     ct_status status = ct_command_config(&ct_command_generate, count, words, &arena, &config);
+    if (status == CT_OK) status = ct_fault_arm(config.faults);
     if (status == CT_OK) status = ct_generate(&config);
     ct_arena_free(&arena);
     return status;

@@ -228,11 +228,8 @@ static ct_status write_manifest(ct_generator *g, int64_t number, uint64_t seed, 
     ct_json_set(line, "isa", ct_json_new_text(ct_cpu_isa()));
     char *text = ct_json_print(line, 0, arena);
     ct_json_free(line);
-    if (!text) return CT_ENOMEM;
-    fprintf(g->manifest, "%s\n", text);
-    if (fflush(g->manifest) != 0)
-        return ct_fail(CT_EFAIL, "%s/manifest.jsonl: can't write: %s", g->config->output, strerror(errno));
-    return CT_OK;
+    if (text) text = ct_arena_printf(arena, "%s\n", text);
+    return text ? ct_append(g->manifest, g->manifest_path, text, strlen(text)) : CT_ENOMEM;
 }
 
 static ct_status write_piece(ct_generator *g, int64_t number, uint64_t seed, int64_t attempt, ct_piece *piece,
@@ -327,7 +324,7 @@ static ct_status open_output(ct_generator *g) {
 
 static void close_output(ct_generator *g) {
     if (!g->manifest) return;
-    bool empty = ftell(g->manifest) == 0;
+    bool empty = lseek(fileno(g->manifest), 0, SEEK_END) == 0;
     fclose(g->manifest);
     if (empty && unlink(g->manifest_path) == 0) rmdir(g->config->output);
 }

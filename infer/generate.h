@@ -22,6 +22,7 @@ typedef struct ct_generate_config {
     int64_t     count, seed, bars, batch, primer_bars, least_chords, least_notes, attempts;
     double      tempo;
     ct_sampling sampling[CT_STAGES];
+    bool        faults;
 } ct_generate_config;
 
 extern const ct_schema ct_generate_schema;

@@ -1,4 +1,5 @@
 /* backend.c -- the backends' tables: "reference" by dtype, "cpu" by the machine's instruction set. */
+#include "core/arena.h"
 #include "kernels/gemm.h"
 #include "kernels/ops.h"
 
@@ -108,8 +109,9 @@ static double seconds(void) {
 
 double ct_cpu_measure_gemm(void) {
     enum { SIZE = 512 };
-    double best = 0, began = seconds();
-    float *matrix = malloc(sizeof(float) * 3 * SIZE * SIZE);
+    double   best = 0, began = seconds();
+    ct_arena arena = {0};
+    float   *matrix = CT_NEW(&arena, float, 3 * SIZE * SIZE);
     if (!matrix) return 0;
     for (int i = 0; i < 3 * SIZE * SIZE; i++) matrix[i] = (float)(i % 7) - 3;
     ct_params params = {.linear = {.rows = SIZE,
@@ -124,6 +126,6 @@ double ct_cpu_measure_gemm(void) {
         double rate = 2.0 * SIZE * SIZE * SIZE / (seconds() - start);
         if (rate > best) best = rate;
     }
-    free(matrix);
+    ct_arena_free(&arena);
     return best;
 }

@@ -59,14 +59,16 @@ static ct_status score_counts(ct_comparison *c, const char *name, const ct_ngram
     const int            stage = c->what.stage;
     const ct_stage_data *s = &d->stage[stage];
     const int            flag = ct_column_find(s->columns, s->column_count, "open");
-    int64_t             *songs, count;
+    int64_t             *songs, count, most = 0;
     ct_scores            scores;
     CT_TRY(ct_held_out_songs(&c->what, &c->arena, &songs, &count));
     CT_TRY(ct_scores_make(s->vocabulary, s->vocabulary_size, count, &c->arena, &scores));
+    for (int64_t i = 0; i < count; i++)
+        if (d->songs[songs[i]].rows[stage] > most) most = d->songs[songs[i]].rows[stage];
+    uint16_t *tokens = CT_NEW(&c->arena, uint16_t, (size_t)most);
+    if (!tokens) return CT_ENOMEM;
     for (int64_t i = 0; i < count; i++) {
         const ct_song *song = &d->songs[songs[i]];
-        uint16_t      *tokens = malloc((size_t)song->rows[stage] * sizeof *tokens + 1);
-        if (!tokens) return ct_fail(CT_ENOMEM, "out of memory");
         ct_song_tokens(d, stage, songs[i], 0, tokens);
         if (cache) ct_song_cache_clear(cache);
         for (int64_t t = 0; t < song->rows[stage]; t++) {
@@ -75,7 +77,6 @@ static ct_status score_counts(ct_comparison *c, const char *name, const ct_ngram
             if (t) ct_scores_add(&scores, i, tokens[t], open, log_p, &place); /* the first token is given */
             if (cache) ct_song_cache_hear(cache, tokens, t);
         }
-        free(tokens);
         CT_TRY(ct_stop_check());
     }
     return add(c, name, 0, &scores, NULL);

@@ -1,8 +1,6 @@
 /* manifest.c -- see manifest.h. */
 #include "models/manifest.h"
 
-#include "core/file.h"
-
 #include <stdio.h>
 #include <string.h>
 
@@ -18,29 +16,17 @@ static ct_status seal(const ct_json *manifest, char hex[65]) {
     return text ? CT_OK : CT_ENOMEM;
 }
 
-static ct_status describe(const char *path, ct_json *files, const char *file) {
-    ct_bytes bytes;
-    char     hex[65];
-    CT_TRY(ct_file_map(path, &bytes));
-    ct_json *about = ct_json_new_object();
-    ct_sha256(bytes.at, bytes.count, hex);
-    ct_json_set(about, "bytes", ct_json_new_integer((int64_t)bytes.count));
-    ct_json_set(about, "sha256", ct_json_new_text(hex));
-    ct_json_set(files, file, about);
-    ct_file_unmap(&bytes);
-    return CT_OK;
-}
-
-ct_status ct_manifest_write(const char *folder, ct_json *facts, const char *const *files, size_t count) {
-    char      path[4096], hex[65];
-    ct_json  *list = ct_json_new_object();
-    ct_status status = CT_OK;
-    for (size_t i = 0; status == CT_OK && i < count; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
-        status = describe(path, list, files[i]);
+ct_status ct_manifest_write(const char *folder, ct_json *facts, const ct_manifest_file *files, size_t count) {
+    char     path[4096], hex[65];
+    ct_json *list = ct_json_new_object();
+    for (size_t i = 0; i < count; i++) {
+        ct_json *about = ct_json_new_object();
+        ct_json_set(about, "bytes", ct_json_new_integer((int64_t)files[i].digest.bytes));
+        ct_json_set(about, "sha256", ct_json_new_text(files[i].digest.sha256));
+        ct_json_set(list, files[i].name, about);
     }
     ct_json_set(facts, "files", list);
-    if (status == CT_OK) status = seal(facts, hex);
+    ct_status status = seal(facts, hex);
     if (status != CT_OK) {
         ct_json_free(facts);
         return status;

@@ -11,12 +11,19 @@
 #ifndef CT_MODELS_MANIFEST_H
 #define CT_MODELS_MANIFEST_H
 
+#include "core/file.h"
 #include "core/json.h"
 
 enum { CT_CHECKPOINT_FORMAT = 2 }; /* 1 had no manifest */
 
+typedef struct ct_manifest_file {
+    const char *name;
+    ct_digest   digest; /* as it was given to be written: what a disk makes of it is found when it is read */
+} ct_manifest_file;
+
 /* Add sizes and checksums of `files` in `folder` to `facts` (which goes), and write it there. */
-CT_NODISCARD ct_status ct_manifest_write(const char *folder, ct_json *facts, const char *const *files, size_t count);
+CT_NODISCARD ct_status ct_manifest_write(const char *folder, ct_json *facts, const ct_manifest_file *files,
+                                         size_t count);
 bool                   ct_manifest_exists(const char *folder);
 /* Read the manifest of `folder` and check it, and every file that it names. */
 CT_NODISCARD ct_status ct_manifest_read(const char *folder, ct_json **out);

@@ -127,8 +127,10 @@ CT_NODISCARD ct_status ct_model_plan(const ct_model_config *config, const ct_sta
                                      ct_model *out);
 void                   ct_model_free(ct_model *model);
 
-/* One safetensors file: the tensors, and config, columns and vocabulary as JSON in its metadata. */
-CT_NODISCARD ct_status ct_model_save(const ct_model *model, const char *path, const ct_pair *more, size_t more_count);
+/* One safetensors file: the tensors, and config, columns and vocabulary as JSON in its metadata. digest
+ * may be NULL. */
+CT_NODISCARD ct_status ct_model_save(const ct_model *model, const char *path, const ct_pair *more, size_t more_count,
+                                     ct_digest *digest);
 CT_NODISCARD ct_status ct_model_load(const char *path, ct_dtype dtype, ct_model *out);
 /* Copy the weights of `from` into `to` (fine-tuning): CT_EFAIL naming the first tensor whose name or shape differs. */
 CT_NODISCARD ct_status ct_model_check_same(const ct_model *from, const ct_model *to);

@@ -23,7 +23,8 @@ static char *describe(const ct_model *m, ct_arena *arena) {
     return text;
 }
 
-ct_status ct_model_save(const ct_model *model, const char *path, const ct_pair *more, size_t more_count) {
+ct_status ct_model_save(const ct_model *model, const char *path, const ct_pair *more, size_t more_count,
+                        ct_digest *digest) {
     ct_arena         arena = {0};
     ct_tensor_entry *entries = CT_NEW(&arena, ct_tensor_entry, (size_t)model->tensor_count);
     ct_pair         *pairs = CT_NEW(&arena, ct_pair, more_count + 1);
@@ -41,7 +42,7 @@ ct_status ct_model_save(const ct_model *model, const char *path, const ct_pair *
         }
         pairs[0] = (ct_pair){"cantus", text};
         if (more_count) memcpy(pairs + 1, more, more_count * sizeof *more);
-        status = ct_safetensors_write(path, entries, (size_t)model->tensor_count, pairs, more_count + 1);
+        status = ct_safetensors_write(path, entries, (size_t)model->tensor_count, pairs, more_count + 1, digest);
     }
     ct_arena_free(&arena);
     return status;

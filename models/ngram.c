@@ -4,7 +4,6 @@
 #include "core/log.h"
 #include "core/music/tokens.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* A key holds up to five tokens of 12 bits, the newest lowest, and the number of tokens above them. */
@@ -14,11 +13,13 @@ typedef struct ct_entry {
 } ct_entry;
 
 typedef struct ct_table {
+    ct_arena  arena;
     ct_entry *at;
     size_t    used, size; /* size a power of two */
 } ct_table;
 
 struct ct_ngram {
+    ct_arena arena; /* this struct */
     int      order, vocabulary;
     ct_table grams, contexts;
     double   discount[CT_NGRAM_MOST + 1];
@@ -47,11 +48,11 @@ static ct_entry *look(const ct_table *t, uint64_t key) {
 static ct_entry *put(ct_table *t, uint64_t key) {
     if (t->used * 10 >= t->size * 7) {
         ct_table larger = {.size = t->size ? t->size * 2 : 1 << 16, .used = t->used};
-        larger.at = calloc(larger.size, sizeof *larger.at);
+        larger.at = CT_NEW(&larger.arena, ct_entry, larger.size);
         if (!larger.at) return NULL;
         for (size_t i = 0; i < t->size; i++)
             if (t->at[i].key) *look(&larger, t->at[i].key) = t->at[i];
-        free(t->at);
+        ct_arena_free(&t->arena);
         *t = larger;
     }
     ct_entry *e = look(t, key);
@@ -112,7 +113,8 @@ static bool finish(ct_ngram *m) {
         m->discount[n] = once > 0 ? once / (once + 2 * twice) : 0.5;
         if (n == 1) break;
         size_t    size = m->grams.size, used = 0;
-        ct_entry *copy = malloc((m->grams.used + 1) * sizeof *copy); /* the table grows while we add */
+        ct_arena  arena = {0};
+        ct_entry *copy = CT_NEW(&arena, ct_entry, m->grams.used); /* the table grows while we add */
         if (!copy) return false;
         for (size_t i = 0; i < size; i++)
             if (m->grams.at[i].key && (int)(m->grams.at[i].key >> 60) == n) copy[used++] = m->grams.at[i];
@@ -122,7 +124,7 @@ static bool finish(ct_ngram *m) {
             if (e) e->count++;
             fine = e != NULL;
         }
-        free(copy);
+        ct_arena_free(&arena);
         if (!fine) return false;
     }
     return true;
@@ -135,34 +137,30 @@ ct_status ct_ngram_train(const ct_dataset *d, int stage, const int64_t *songs, i
     if (s->vocabulary_size > CT_NGRAM_VOCABULARY_MOST)
         return ct_fail(CT_EFAIL, "no count model for a vocabulary of %d tokens (at most %d)", s->vocabulary_size,
                        CT_NGRAM_VOCABULARY_MOST);
-    ct_ngram *m = calloc(1, sizeof *m);
-    uint16_t *tokens = calloc((size_t)longest(d, stage, songs, count), sizeof *tokens);
-    bool      fine = m && tokens;
-    if (m) {
-        m->order = order;
-        m->vocabulary = s->vocabulary_size;
-    }
+    ct_arena  arena = {0}, scratch = {0};
+    ct_ngram *m = CT_NEW(&arena, ct_ngram, 1);
+    uint16_t *tokens = CT_NEW(&scratch, uint16_t, (size_t)longest(d, stage, songs, count));
+    ct_status status = m && tokens ? CT_OK : CT_ENOMEM;
+    if (m) *m = (ct_ngram){.arena = arena, .order = order, .vocabulary = s->vocabulary_size};
     ct_progress progress;
     ct_progress_begin(&progress, "counting, to compare with", count);
-    for (int64_t i = 0; i < count && fine; i++) {
-        for (int shift = s->native ? -5 : 0; shift <= (s->native ? 6 : 0) && fine; shift++) {
+    for (int64_t i = 0; i < count && status == CT_OK; i++) {
+        for (int shift = s->native ? -5 : 0; shift <= (s->native ? 6 : 0) && status == CT_OK; shift++) {
             ct_song_tokens(d, stage, songs[i], shift, tokens);
-            fine = count_song(m, tokens, d->songs[songs[i]].rows[stage]) && !ct_stop_asked();
+            status = count_song(m, tokens, d->songs[songs[i]].rows[stage]) ? ct_stop_check() : CT_ENOMEM;
         }
         ct_progress_at(&progress, i + 1, "");
     }
     ct_progress_end(&progress);
-    free(tokens);
-    fine = fine && m->grams.used && finish(m);
-    if (!fine) {
-        bool empty = m && !m->grams.used;
+    ct_arena_free(&scratch);
+    if (status == CT_OK && !m->grams.used)
+        status = ct_fail(CT_EFAIL, "%s: nothing to count in %lld songs", d->path, (long long)count);
+    if (status == CT_OK && !finish(m)) status = CT_ENOMEM;
+    if (status == CT_OK)
+        *out = m;
+    else
         ct_ngram_free(m);
-        CT_TRY(ct_stop_check());
-        return empty ? ct_fail(CT_EFAIL, "%s: nothing to count in %lld songs", d->path, (long long)count)
-                     : ct_fail(CT_ENOMEM, "out of memory");
-    }
-    *out = m;
-    return CT_OK;
+    return status;
 }
 
 double ct_ngram_p(const ct_ngram *m, const uint16_t *tokens, int64_t at, int token) {
@@ -185,7 +183,8 @@ double ct_ngram_p(const ct_ngram *m, const uint16_t *tokens, int64_t at, int tok
 
 void ct_ngram_free(ct_ngram *model) {
     if (!model) return;
-    free(model->grams.at);
-    free(model->contexts.at);
-    free(model);
+    ct_arena arena = model->arena;
+    ct_arena_free(&model->grams.arena);
+    ct_arena_free(&model->contexts.arena);
+    ct_arena_free(&arena);
 }

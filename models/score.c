@@ -131,13 +131,13 @@ static void resample(const ct_scores *s, uint64_t seed, uint64_t sample, double 
 ct_status ct_scores_intervals(const ct_scores *s, const ct_scores *than, int64_t samples, uint64_t seed,
                               ct_interval *out) {
     const size_t n = (size_t)samples, width = (size_t)s->measures;
-    double      *means = calloc(n * width + 1, sizeof *means), *column = calloc(n + 1, sizeof *column);
+    ct_arena     arena = {0};
+    double      *means = CT_NEW(&arena, double, n *width), *column = CT_NEW(&arena, double, n);
     double       mean[CT_MEASURES_MOST], other[CT_MEASURES_MOST];
     CT_ASSERT(!than || (than->songs == s->songs && than->measures == s->measures));
     if (!means || !column) {
-        free(means);
-        free(column);
-        return ct_fail(CT_ENOMEM, "out of memory");
+        ct_arena_free(&arena);
+        return CT_ENOMEM;
     }
     for (size_t i = 0; i < n && s->songs > 1; i++) {
         resample(s, seed, i, mean);
@@ -155,7 +155,6 @@ ct_status ct_scores_intervals(const ct_scores *s, const ct_scores *than, int64_t
             out[m].high = column[(size_t)(0.975 * (double)(kept - 1) + 0.5)];
         }
     }
-    free(means);
-    free(column);
+    ct_arena_free(&arena);
     return CT_OK;
 }

@@ -2,7 +2,6 @@
 #include "models/song_cache.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 static uint64_t mix(uint64_t x) { /* the finaliser of SplitMix64 */
@@ -102,12 +101,12 @@ ct_status ct_song_cache_fit(ct_song_cache *c, const ct_dataset *d, int stage, co
         rows += n;
         if (n > most) most = n;
     }
-    ct_heard *heard = calloc((size_t)rows + 1, sizeof *heard);
-    uint16_t *tokens = malloc((size_t)most * sizeof *tokens);
+    ct_arena  arena = {0};
+    ct_heard *heard = CT_NEW(&arena, ct_heard, (size_t)rows);
+    uint16_t *tokens = CT_NEW(&arena, uint16_t, (size_t)most);
     if (!heard || !tokens) {
-        free(heard);
-        free(tokens);
-        return ct_fail(CT_ENOMEM, "out of memory");
+        ct_arena_free(&arena);
+        return CT_ENOMEM;
     }
     for (int64_t i = 0; i < count; i++) {
         ct_song_cache_clear(c);
@@ -122,7 +121,6 @@ ct_status ct_song_cache_fit(ct_song_cache *c, const ct_dataset *d, int stage, co
         }
     }
     maximise(c, heard, used);
-    free(heard);
-    free(tokens);
+    ct_arena_free(&arena);
     return CT_OK;
 }

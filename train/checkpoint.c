@@ -5,7 +5,6 @@
 #include "core/log.h"
 #include "models/checkpoints.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,14 +35,15 @@ void ct_snapshot_of(const ct_network *network, const ct_counters *counters, ct_s
 static ct_status write_files(const char *aside, const ct_snapshot *s, ct_checkpoint_kind kind, const ct_json *facts) {
     char                     file[3500], step[32], format[8];
     const ct_pair            more[] = {{"step", step}, {CT_CHECKPOINT_MARK, format}};
-    const char *const        files[] = {model_file, state_file};
+    ct_manifest_file         files[] = {{.name = model_file}, {.name = state_file}};
     static const char *const copied[] = {"dataset_sha256", "config_sha256", "config"};
     snprintf(step, sizeof step, "%lld", (long long)s->counters.step);
     snprintf(format, sizeof format, "%d", CT_CHECKPOINT_FORMAT);
     snprintf(file, sizeof file, "%s/%s", aside, model_file);
-    CT_TRY(ct_model_save(&s->model, file, more, CT_COUNT(more)));
+    CT_TRY(ct_model_save(&s->model, file, more, CT_COUNT(more), &files[0].digest));
     snprintf(file, sizeof file, "%s/%s", aside, state_file);
-    if (kind == CT_LAST) CT_TRY(ct_safetensors_write(file, s->state, CT_STATE_TENSORS, more, CT_COUNT(more)));
+    if (kind == CT_LAST)
+        CT_TRY(ct_safetensors_write(file, s->state, CT_STATE_TENSORS, more, CT_COUNT(more), &files[1].digest));
     ct_json *manifest = ct_json_new_object();
     ct_json_set(manifest, "format", ct_json_new_integer(CT_CHECKPOINT_FORMAT));
     ct_json_set(manifest, "kind", ct_json_new_text(kind_names[kind]));
@@ -72,7 +72,7 @@ static ct_status remove_checkpoint(const char *folder, const char *name) {
     snprintf(path, sizeof path, "%s/%s", folder, name);
     snprintf(aside, sizeof aside, "%s.tmp", path);
     if (ct_folder_exists(aside)) CT_TRY(ct_folder_remove(aside));
-    if (rename(path, aside) != 0) return ct_fail(CT_EFAIL, "%s: can't rename: %s", path, strerror(errno));
+    CT_TRY(ct_rename(path, aside));
     return ct_folder_remove(aside);
 }
 
@@ -124,8 +124,7 @@ ct_status ct_checkpoint_write(const ct_snapshot *s, ct_checkpoint_kind kind, con
     if (ct_folder_exists(aside)) CT_TRY(ct_folder_remove(aside));
     CT_TRY(ct_folder_make(aside));
     ct_status written = write_files(aside, s, kind, place->facts);
-    if (written == CT_OK && rename(aside, whole) != 0)
-        written = ct_fail(CT_EFAIL, "%s: can't rename the finished checkpoint: %s", aside, strerror(errno));
+    if (written == CT_OK) written = ct_rename(aside, whole);
     if (written != CT_OK) return give_up(aside, written);
     CT_TRY(ct_folder_sync(folder));
     ct_status status = remove_old(folder, place, &arena);
@@ -146,8 +145,7 @@ ct_status ct_checkpoint_undo(const char *run, ct_checkpoint_kind kind, int64_t s
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
         snprintf(aside, sizeof aside, "%s.undone", path);
         if (ct_folder_exists(aside)) status = ct_folder_remove(aside);
-        if (status == CT_OK && rename(path, aside) != 0)
-            status = ct_fail(CT_EFAIL, "%s: can't set aside: %s", path, strerror(errno));
+        if (status == CT_OK) status = ct_rename(path, aside);
     }
     ct_arena_free(&arena);
     return status;

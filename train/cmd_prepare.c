@@ -1,5 +1,6 @@
 /* cmd_prepare.c -- `cantus prepare CONFIG`: its keys and its words. */
 #include "core/command.h"
+#include "core/fault.h"
 #include "core/log.h"
 #include "train/prepare.h"
 
@@ -35,6 +36,7 @@ static const ct_key keys[] = {
     KEY("filter.metres", TEXT, "", 0, 0, filter.metres, "metres that may occur, such as \"4/4 3/4\"; empty: all"),
     KEY("limit.seconds", INTEGER, "60", 1, 86400, most_seconds, "longest time for one file"),
     KEY("limit.megabytes", INTEGER, "2048", 16, 1048576, most_megabytes, "most memory for one file"),
+    KEY("debug.faults", BOOL, "false", 0, 0, faults, "failures named in CANTUS_FAULT happen (core/fault.h)"),
 };
 #undef KEY
 const ct_schema ct_prepare_schema = {"prepare", keys, CT_COUNT(keys)};
@@ -46,6 +48,7 @@ static ct_status run(int count, char **words) {
     ct_prepare_config config;
     ct_stop_install();
     ct_status status = ct_command_config(&ct_command_prepare, count, words, &arena, &config);
+    if (status == CT_OK) status = ct_fault_arm(config.faults);
     if (status == CT_OK) status = ct_prepare(&config);
     ct_arena_free(&arena);
     return status;

@@ -1,5 +1,6 @@
 /* cmd_train.c -- `cantus train CONFIG`: its keys and its words. */
 #include "core/command.h"
+#include "core/fault.h"
 #include "core/log.h"
 #include "train/train.h"
 
@@ -46,6 +47,7 @@ static const ct_key keys[] = {
         "compare with Kneser-Ney models of order 3 up to this, and of order 4 with a cache of the song; 0: none"),
     KEY("train.count_songs", INTEGER, "2000", 0, 1e9, NULL, count_songs,
         "training songs that the count models read, spread evenly, 0: all"),
+    KEY("debug.faults", BOOL, "false", 0, 0, NULL, faults, "failures named in CANTUS_FAULT happen (core/fault.h)"),
 };
 #undef KEY
 const ct_schema ct_train_schema = {"train", keys, CT_COUNT(keys)};
@@ -61,6 +63,7 @@ static ct_status run(int count, char **words) {
     ct_train_config config;
     ct_stop_install();
     ct_status status = ct_command_config(&ct_command_train, count, words, &arena, &config);
+    if (status == CT_OK) status = ct_fault_arm(config.faults);
     while (words[count]) count++; /* for the record: the options, which stand behind the words */
     if (status == CT_OK && dry_run)
         status = ct_train_dry_run(&config);

@@ -17,6 +17,7 @@ typedef struct ct_index {
     uint32_t        *songs;  /* rising, for each such gram */
     size_t           grams, postings;
     size_t           grams_room, postings_room;
+    ct_arena         grams_own, postings_own;
 } ct_index;
 
 static int by_value(const void *a, const void *b) {
@@ -24,11 +25,16 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static ct_status grow(void **list, size_t *room, size_t needed, size_t size) {
+/* A list that can be large lies in an arena of its own, which goes when it has moved to a larger one. */
+static ct_status grow(ct_arena *own, void **list, size_t *room, size_t needed, size_t size) {
     if (needed <= *room) return CT_OK;
-    size_t wanted = needed + needed / 2 + 1024;
-    void  *more = realloc(*list, wanted * size);
-    if (!more) return ct_fail(CT_ENOMEM, "out of memory: %zu bytes for the index of near-duplicates", wanted * size);
+    size_t   wanted = needed + needed / 2 + 1024;
+    ct_arena larger = {0};
+    void    *more = ct_arena_alloc(&larger, wanted, size);
+    if (!more) return ct_context(CT_ENOMEM, "the index of near-duplicates");
+    if (*room) memcpy(more, *list, *room * size);
+    ct_arena_free(own);
+    *own = larger;
     *list = more;
     *room = wanted;
     return CT_OK;
@@ -44,8 +50,9 @@ static ct_status add_postings(ct_index *x, const uint64_t *postings, size_t coun
         while (end < count && postings[end] >> 32 == postings[i] >> 32) end++;
         bool several = end - i > 1 && end - i <= most;
         if (several) {
-            CT_TRY(grow((void **)&x->begin, &x->grams_room, x->grams + 1, sizeof *x->begin));
-            CT_TRY(grow((void **)&x->songs, &x->postings_room, x->postings + (end - i), sizeof *x->songs));
+            CT_TRY(grow(&x->grams_own, (void **)&x->begin, &x->grams_room, x->grams + 1, sizeof *x->begin));
+            CT_TRY(grow(&x->postings_own, (void **)&x->songs, &x->postings_room, x->postings + (end - i),
+                        sizeof *x->songs));
             x->begin[x->grams++] = x->postings;
         }
         for (size_t k = i; k < end; k++) {
@@ -144,8 +151,8 @@ ct_status ct_groups_find(const ct_sketch *sketches, size_t count, double bound, 
         out->songs += out->like[i] != i;
     }
     for (uint32_t i = 0; i < count && status == CT_OK; i++) out->count += out->first[i] == i && out->like[i] != i;
-    free(index.begin);
-    free(index.songs);
+    ct_arena_free(&index.grams_own);
+    ct_arena_free(&index.postings_own);
     ct_arena_free(&scratch);
     return status;
 }

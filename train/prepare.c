@@ -13,37 +13,38 @@ static ct_status open_rows(ct_job *j) {
     for (int s = 0; s < CT_STAGES; s++) {
         snprintf(path, sizeof path, "%s/%s.npy", j->aside, ct_stage_names[s]);
         j->rows[s] = fopen(path, "w+be");
-        if (!j->rows[s] || fwrite(header, 1, sizeof header, j->rows[s]) != sizeof header)
-            return ct_fail(CT_EFAIL, "%s: can't write: %s", path, strerror(errno));
+        if (!j->rows[s]) return ct_fail(CT_EFAIL, "%s: can't create: %s", path, strerror(errno));
+        CT_TRY(ct_append(j->rows[s], path, header, sizeof header));
     }
     return CT_OK;
 }
 
 static ct_status close_rows(ct_job *j) {
-    char header[CT_NPY_HEADER];
+    char header[CT_NPY_HEADER], path[4200];
     int  columns;
     for (int s = 0; s < CT_STAGES; s++) {
         ct_columns((ct_stage)s, &columns);
         size_t n = ct_npy_header(CT_NPY_U16, j->total[s], columns, header);
         FILE  *f = j->rows[s];
-        bool   bad =
-            fseek(f, 0, SEEK_SET) != 0 || fwrite(header, 1, n, f) != n || fflush(f) != 0 || fsync(fileno(f)) != 0;
-        bad = fclose(f) != 0 || bad;
+        snprintf(path, sizeof path, "%s/%s.npy", j->aside, ct_stage_names[s]);
+        CT_TRY(ct_put_at(f, path, header, n, 0));
+        CT_TRY(ct_stream_sync(f, path));
         j->rows[s] = NULL;
-        if (bad) return ct_fail(CT_EFAIL, "%s: can't write %s.npy: %s", j->aside, ct_stage_names[s], strerror(errno));
+        if (fclose(f) != 0) return ct_fail(CT_EFAIL, "%s: can't close: %s", path, strerror(errno));
     }
     return CT_OK;
 }
 
 static ct_status add_rows(ct_job *j, ct_entry *e, const ct_prepared *p) {
+    char path[4200];
     for (int s = 0; s < CT_STAGES; s++) {
         const ct_rows *r = &p->rows[s];
         size_t         n = (size_t)r->count * (size_t)r->columns;
         e->first[s] = j->total[s];
         e->rows[s] = r->count;
         j->total[s] += r->count;
-        if (fwrite(r->at, sizeof *r->at, n, j->rows[s]) != n)
-            return ct_fail(CT_EFAIL, "%s: can't write %s.npy: %s", j->aside, ct_stage_names[s], strerror(errno));
+        snprintf(path, sizeof path, "%s/%s.npy", j->aside, ct_stage_names[s]);
+        CT_TRY(ct_append(j->rows[s], path, r->at, n * sizeof *r->at));
     }
     return CT_OK;
 }
@@ -51,30 +52,31 @@ static ct_status add_rows(ct_job *j, ct_entry *e, const ct_prepared *p) {
 /* Rows of songs that are left out after all: those of later songs move down over them. */
 static ct_status drop_rows(ct_job *j) {
     enum { PART = 1 << 20 };
-    int   columns;
-    char *part = ct_arena_alloc(&j->arena, PART, 1);
+    int  columns;
+    char path[4200], *part = ct_arena_alloc(&j->arena, PART, 1);
     if (!part) return CT_ENOMEM;
     for (int s = 0; s < CT_STAGES; s++) {
         int64_t width, to = 0;
         int     file = fileno(j->rows[s]);
-        bool    bad = fflush(j->rows[s]) != 0;
         ct_columns((ct_stage)s, &columns);
         width = columns * (int64_t)sizeof(uint16_t);
+        snprintf(path, sizeof path, "%s/%s.npy", j->aside, ct_stage_names[s]);
         for (size_t i = 0; i < j->count; i++) {
             ct_entry *e = &j->entries[i];
             if (e->outcome == CT_LEFT_OUT) continue;
-            for (int64_t done = 0, bytes = e->first[s] != to ? e->rows[s] * width : 0; done < bytes && !bad;) {
+            for (int64_t done = 0, bytes = e->first[s] != to ? e->rows[s] * width : 0; done < bytes;) {
                 size_t  n = bytes - done < PART ? (size_t)(bytes - done) : PART;
                 int64_t at = CT_NPY_HEADER + done;
-                bad = pread(file, part, n, at + e->first[s] * width) != (ssize_t)n ||
-                      pwrite(file, part, n, at + to * width) != (ssize_t)n;
+                if (pread(file, part, n, at + e->first[s] * width) != (ssize_t)n)
+                    return ct_fail(CT_EFAIL, "%s: can't read again: %s", path, strerror(errno));
+                CT_TRY(ct_put_at(j->rows[s], path, part, n, at + to * width));
                 done += (int64_t)n;
             }
             e->first[s] = to;
             to += e->rows[s];
         }
-        bad = bad || ftruncate(file, CT_NPY_HEADER + to * width) != 0;
-        if (bad) return ct_fail(CT_EFAIL, "%s: can't write %s.npy: %s", j->aside, ct_stage_names[s], strerror(errno));
+        if (ftruncate(file, CT_NPY_HEADER + to * width) != 0)
+            return ct_fail(CT_EFAIL, "%s: can't shorten: %s", path, strerror(errno));
         j->total[s] = to;
     }
     return CT_OK;
@@ -137,13 +139,12 @@ static ct_status take_its_place(const ct_job *j) {
     char before[4200];
     bool there = ct_folder_exists(j->output);
     snprintf(before, sizeof before, "%s.before", j->aside);
-    if (there && rename(j->output, before) != 0)
-        return ct_fail(CT_EFAIL, "%s: can't be set aside: %s", j->output, strerror(errno));
-    if (rename(j->aside, j->output) != 0) {
-        ct_status status = ct_fail(CT_EFAIL, "%s: can't be named %s: %s", j->aside, j->output, strerror(errno));
-        if (there && rename(before, j->output) != 0) ct_warn("%s: the dataset from before now lies here", before);
-        return status;
-    }
+    if (there) CT_TRY(ct_rename(j->output, before));
+    ct_status status = ct_rename(j->aside, j->output);
+    if (status != CT_OK && there && rename(before, j->output) != 0)
+        ct_warn("%s: the dataset from before now lies here", before);
+    CT_TRY(status);
+    CT_TRY(ct_folder_sync_above(j->output));
     return there ? ct_folder_remove(before) : CT_OK;
 }
 

@@ -25,7 +25,7 @@ typedef struct ct_prepare_config {
     int64_t          workers, seed, most_seconds, most_megabytes;
     double           valid, test, duplicates_share;
     int              duplicates_keep; /* ct_keep */
-    bool             overwrite, track_names;
+    bool             overwrite, track_names, faults;
     ct_filter_limits filter;
 } ct_prepare_config;
 enum ct_keep { CT_KEEP_ALL, CT_KEEP_FIRST };

@@ -1,6 +1,8 @@
 /* step.c -- see step.h. */
 #include "train/step.h"
 
+#include "core/fault.h"
+
 #include <math.h>
 
 double ct_learning_rate(const ct_train_config *c, int64_t step) {
@@ -86,6 +88,7 @@ ct_status ct_stepper_step(ct_stepper *s) {
         if (s->last_finite) CT_TRY(ct_network_remember(n)); /* a memory with NaN in it would spoil all that follows */
     }
     s->at.step++;
+    if (ct_fault_step(CT_FAULT_NAN, s->at.step)) *(float *)n->gradients = NAN;
     n->step->update = s->at.update + 1;
     n->step->learning_rate = ct_learning_rate(c, s->at.step);
     n->step->clip = c->clip;

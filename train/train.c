@@ -1,6 +1,7 @@
 /* train.c -- see train.h. */
 #include "train/train.h"
 
+#include "core/fault.h"
 #include "core/log.h"
 #include "core/run.h"
 #include "models/checkpoints.h"
@@ -194,9 +195,9 @@ static ct_status count_models(ct_trainer *t) {
 
 /* The final word is about the checkpoint that others will use: the best. */
 static ct_status take_best(ct_trainer *t) {
-    char path[4200];
-    if (ct_model_find(t->config->out, path, sizeof path) != CT_OK) return CT_OK;
+    char     path[4200];
     ct_model best;
+    CT_TRY(ct_model_find(t->config->out, path, sizeof path));
     CT_TRY(ct_model_load(path, t->s.model.dtype, &best));
     ct_status status = ct_model_copy_weights(&best, &t->s.model);
     ct_model_free(&best);
@@ -282,6 +283,7 @@ static ct_status loop(ct_trainer *t) {
             CT_TRY(ct_saver_save(&t->saver, CT_LAST, &left));
             saved = true;
         }
+        ct_fault_step(CT_FAULT_KILL, a->step);
         ct_status status = again ? CT_OK : ct_stop_check();
         if (status == CT_OK) status = settle(t, last);
         if (late && a->step < c->steps) {

@@ -24,7 +24,7 @@ typedef struct ct_train_config {
     int             resume; /* never, auto */
     int64_t seed, steps, batch, accumulate, warmup, log_every, valid_every, save_every, keep, keep_every, patience,
         valid_songs, most_skipped, order, count_songs;
-    bool    background;
+    bool    background, faults;
     double  minutes, learning_rate, final_share, clip;
     ct_adam adam;
 } ct_train_config;

@@ -1,5 +1,5 @@
-# checkpoints.sh -- damaged, half written, left behind by a full disk or by a killed process: a run goes back to the newest
-# valid checkpoint, says so, and ends with the bytes of the undisturbed run. KILLS=N: so many kills.
+# checkpoints.sh -- damaged, half written, left behind by a full disk: a run goes back to the newest valid checkpoint, says
+# so, and ends with the bytes of the undisturbed run.
 . "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 T=$TMP
 make_midi
@@ -71,15 +71,4 @@ if [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=1500k tmpfs "$T/disk" 2> /dev/nu
     refuses 'a disk that fills up' 1 'No space left' bash -c "$(declare -f start); T='$T'; start disk/run train.keep=9"
     check 'what was written before is intact' bash -c 'cd "$0"/disk/run/checkpoints && for c in last-*; do diff -r $c "$1"/$c || exit 1; done' "$T" "$T/room/checkpoints"
 else skip 'no small disk can be mounted here'; fi
-
-# ---- killed at any moment
-every='train.save_every=1'
-check 'an undisturbed run that saves each step' train often $every
-for i in $(seq "${KILLS:-8}"); do
-    start killed $every > /dev/null 2>> "$T/kills.log" & pid=$!
-    sleep 0.$((15 + RANDOM % 70)); kill -KILL $pid 2> /dev/null; wait $pid 2> /dev/null
-    [ -e "$T/killed/held-out.json" ] && { train killed $every; same_runs often killed > "$T/check.log" || break; rm -rf "$T/killed"; }
-done
-check "killed ${KILLS:-8} times" train killed $every
-check 'no trace of it' same_runs often killed
 finish

@@ -14,7 +14,8 @@ static char aside[100];
 
 static void write_and_read(const ct_safetensors *file) {
     ct_safetensors again;
-    CT_ASSERT(ct_safetensors_write(aside, file->tensors, file->count, file->metadata, file->metadata_count) == CT_OK);
+    CT_ASSERT(ct_safetensors_write(aside, file->tensors, file->count, file->metadata, file->metadata_count, NULL) ==
+              CT_OK);
     CT_ASSERT(ct_safetensors_open(aside, &again) == CT_OK);
     CT_ASSERT(again.count == file->count && again.metadata_count == file->metadata_count);
     for (size_t i = 0; i < file->count; i++) {
@@ -31,7 +32,7 @@ static void load(const char *path, size_t size) {
     if (ct_model_load(path, CT_F32, &model) != CT_OK) return;
     CT_ASSERT((size_t)model.parameter_count <= size / 4); /* memory in the measure of the file */
     fuzz_touch(model.parameters, (size_t)model.parameter_count * sizeof(float));
-    CT_ASSERT(ct_model_save(&model, aside, NULL, 0) == CT_OK);
+    CT_ASSERT(ct_model_save(&model, aside, NULL, 0, NULL) == CT_OK);
     CT_ASSERT(ct_model_load(aside, CT_F32, &again) == CT_OK);
     CT_ASSERT(ct_model_check_same(&model, &again) == CT_OK);
     CT_ASSERT(!memcmp(model.parameters, again.parameters, (size_t)model.parameter_count * sizeof(float)));

@@ -1,3 +1,3 @@
-# kills.sh -- the checks of e2e/checkpoints.sh with a hundred kills at any moment. About three minutes.
+# kills.sh -- the checks of e2e/kills.sh with a hundred kills for each stage.
 KILLS=100
-. "$(dirname "$0")/../e2e/checkpoints.sh"
+. "$(dirname "$0")/../e2e/kills.sh"

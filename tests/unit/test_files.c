@@ -198,7 +198,7 @@ static void safetensors_come_back(void **state) {
     ct_safetensors file;
     temp_folder(folder);
     const char *path = temp_path(&arena, folder, "m.safetensors");
-    assert_int_equal(ct_safetensors_write(path, three, 3, two, 2), CT_OK);
+    assert_int_equal(ct_safetensors_write(path, three, 3, two, 2, NULL), CT_OK);
     assert_int_equal(ct_safetensors_open(path, &file), CT_OK);
     assert_int_equal(file.count, 3);
     for (int i = 0; i < 3; i++) {
@@ -224,7 +224,7 @@ static void safetensors_come_back(void **state) {
         assert_int_equal(ct_safetensors_open(path, &file), CT_EFAIL);
         assert_message_has(path);
     }
-    assert_int_equal(ct_safetensors_write(path, NULL, 0, NULL, 0), CT_OK);
+    assert_int_equal(ct_safetensors_write(path, NULL, 0, NULL, 0, NULL), CT_OK);
     assert_int_equal(ct_safetensors_open(path, &file), CT_OK);
     assert_int_equal(file.count, 0);
     ct_safetensors_close(&file);
@@ -309,7 +309,7 @@ static void others_read_our_safetensors(void **state) {
     ct_arena    arena = {0};
     temp_folder(folder);
     const char *path = temp_path(&arena, folder, "m.safetensors");
-    assert_int_equal(ct_safetensors_write(path, three, 1, two, 2), CT_OK);
+    assert_int_equal(ct_safetensors_write(path, three, 1, two, 2, NULL), CT_OK);
     run_python(
         py,
         "import json, struct, sys; b = open(sys.argv[1], \"rb\").read(); n = struct.unpack(\"<Q\", b[:8])[0]; "
@@ -328,7 +328,7 @@ static void safetensors_reads_ours(void **state) {
     ct_arena    arena = {0};
     temp_folder(folder);
     const char *path = temp_path(&arena, folder, "m.safetensors");
-    assert_int_equal(ct_safetensors_write(path, three, 3, two, 2), CT_OK);
+    assert_int_equal(ct_safetensors_write(path, three, 3, two, 2, NULL), CT_OK);
     run_python(py,
                "import sys; from safetensors.numpy import load_file; t = load_file(sys.argv[1]); "
                "assert t[\"layer.0.weight\"].tolist() == [[0, 1, 2], [3, 4, 5]] and t[\"empty\"].shape == (0,)",
@@ -347,8 +347,9 @@ static void damaged_files_never_crash(void **state) {
     temp_folder(folder);
     const char *path = temp_path(&arena, folder, "x");
     for (int kind = 0; kind < 2; kind++) {
-        assert_int_equal(
-            kind ? ct_safetensors_write(path, three, 3, two, 2) : ct_npy_write(path, CT_NPY_U16, 6, 4, data), CT_OK);
+        assert_int_equal(kind ? ct_safetensors_write(path, three, 3, two, 2, NULL)
+                              : ct_npy_write(path, CT_NPY_U16, 6, 4, data),
+                         CT_OK);
         ct_bytes good = temp_read(path, &arena);
         uint8_t *bad = ct_arena_alloc(&arena, good.count, 1);
         assert_non_null(bad);

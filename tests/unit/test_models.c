@@ -491,7 +491,7 @@ static void models_are_saved_and_loaded(void **state) {
         ct_arena        arena = {0};
         ct_model_config config = small(CT_MELODY, form, 0.1);
         ct_model        m = make_model(&config, CT_F32, &arena), again;
-        assert_int_equal(ct_model_save(&m, path, NULL, 0), CT_OK);
+        assert_int_equal(ct_model_save(&m, path, NULL, 0, NULL), CT_OK);
         assert_int_equal(ct_model_load(path, CT_F32, &again), CT_OK);
         assert_int_equal(m.parameter_count, again.parameter_count);
         assert_memory_equal(m.parameters, again.parameters, (size_t)m.parameter_count * sizeof(float));

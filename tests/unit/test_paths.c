@@ -72,7 +72,7 @@ static void a_model_opens_itself(void **state) {
         const ct_pair  more = {"path", "/etc/passwd"};
         ct_safetensors file;
         ct_model       again;
-        assert_int_equal(ct_model_save(&m, path, &more, 1), CT_OK);
+        assert_int_equal(ct_model_save(&m, path, &more, 1, NULL), CT_OK);
         if (i < CT_COUNT(lines)) {
             assert_int_equal(ct_safetensors_open(path, &file), CT_OK);
             const char *about = ct_safetensors_metadata(&file, "cantus", NULL);
@@ -82,7 +82,7 @@ static void a_model_opens_itself(void **state) {
                                 replaced(&arena, about, "model:\\n", ct_arena_printf(&arena, "%smodel:\\n", line))};
             assert_string_not_equal(pair.value, about);
             const char *other = temp_path(&arena, folder, "other.safetensors");
-            assert_int_equal(ct_safetensors_write(other, file.tensors, file.count, &pair, 1), CT_OK);
+            assert_int_equal(ct_safetensors_write(other, file.tensors, file.count, &pair, 1, NULL), CT_OK);
             ct_safetensors_close(&file);
             watch_below = folder;
             ct_status status = ct_model_load(other, CT_F32, &again);
@@ -117,14 +117,14 @@ static void a_model_larger_than_its_file_takes_no_memory(void **state) {
     temp_folder(folder);
     const char *path = temp_path(&arena, folder, "model.safetensors");
     assert_int_equal(ct_model_create(&small, &data, 1, CT_F32, &m), CT_OK);
-    assert_int_equal(ct_model_save(&m, path, NULL, 0), CT_OK);
+    assert_int_equal(ct_model_save(&m, path, NULL, 0, NULL), CT_OK);
     assert_int_equal(ct_safetensors_open(path, &file), CT_OK);
     const char *about = ct_safetensors_metadata(&file, "cantus", NULL);
     assert_non_null(about);
     about = replaced(&arena, about, "layers: 1\\n", "layers: 8\\n");
     ct_pair     pair = {"cantus", replaced(&arena, about, "width: 8\\n", "width: 32768\\n")};
     const char *other = temp_path(&arena, folder, "other.safetensors");
-    assert_int_equal(ct_safetensors_write(other, file.tensors, file.count, &pair, 1), CT_OK);
+    assert_int_equal(ct_safetensors_write(other, file.tensors, file.count, &pair, 1, NULL), CT_OK);
     ct_safetensors_close(&file);
     ct_model_free(&m);
     assert_int_equal(ct_model_load(other, CT_F32, &m), CT_EFAIL);
