@@ -65,10 +65,12 @@ static const void *field_pointer(const ct_field *field, const ct_params *params)
     return pointer;
 }
 
-static size_t element_bytes(ct_type type, ct_dtype dtype) {
+size_t ct_type_size(ct_type type, ct_dtype dtype) {
     switch (type) {
     case CT_TYPE_real:
         return ct_dtype_size(dtype);
+    case CT_TYPE_wide:
+        return ct_dtype_wide_size(dtype);
     case CT_TYPE_f64:
     case CT_TYPE_i64:
     case CT_TYPE_u64:
@@ -91,7 +93,7 @@ double ct_op_bytes(ct_op op, const ct_params *params) {
     for (int i = 0; i < info->field_count; i++) {
         const ct_field *f = &info->fields[i];
         if (!f->count || f->role == CT_ROLE_TMP || !field_pointer(f, params)) continue;
-        double once = (double)f->count(params) * (double)element_bytes(f->type, params->dtype);
+        double once = (double)f->count(params) * (double)ct_type_size(f->type, params->dtype);
         bytes += f->role == CT_ROLE_ADD ? 2 * once : once;
     }
     return bytes;
@@ -118,6 +120,8 @@ ct_status ct_op_run(const ct_backend *backend, ct_op op, const ct_params *params
         return ct_fail(CT_EFAIL, "op %s: the %s backend does not have it", info->name, backend->name);
     if (params->dtype == CT_F64 && !backend->f64)
         return ct_fail(CT_EFAIL, "op %s: the %s backend has no double precision", info->name, backend->name);
+    if (params->dtype == CT_BF16 && !backend->bf16)
+        return ct_fail(CT_EFAIL, "op %s: the %s backend has no bf16", info->name, backend->name);
     check_contract(op, params);
     ct_status status = backend->run[op](params);
     return status == CT_OK ? CT_OK : ct_context(status, "op %s", info->name);

@@ -16,8 +16,12 @@
 #include "core/rng.h"
 #include "core/status.h"
 
-typedef enum ct_dtype { CT_F32, CT_F64 } ct_dtype;
+typedef enum ct_dtype { CT_F32, CT_F64, CT_BF16 } ct_dtype; /* CT_BF16: mixed with float, see ops.def */
+/* Bytes of a `real` and of a `wide`. */
 static inline size_t ct_dtype_size(ct_dtype dtype) {
+    return dtype == CT_F64 ? 8 : dtype == CT_BF16 ? 2 : 4;
+}
+static inline size_t ct_dtype_wide_size(ct_dtype dtype) {
     return dtype == CT_F64 ? 8 : 4;
 }
 
@@ -57,6 +61,7 @@ typedef enum ct_tolerance {
 } ct_tolerance;
 
 #define CT_T_real void
+#define CT_T_wide void
 #define CT_T_f64 double
 #define CT_T_i64 int64_t
 #define CT_T_u64 uint64_t
@@ -88,6 +93,7 @@ typedef union ct_params { /* any op's parameters */
 typedef enum ct_role { CT_ROLE_SIZE, CT_ROLE_SCALAR, CT_ROLE_IN, CT_ROLE_OUT, CT_ROLE_ADD, CT_ROLE_TMP } ct_role;
 typedef enum ct_type {
     CT_TYPE_real,
+    CT_TYPE_wide,
     CT_TYPE_f64,
     CT_TYPE_i64,
     CT_TYPE_u64,
@@ -113,16 +119,20 @@ typedef struct ct_op_info {
     int             field_count;
     double (*flops)(const void *params);
 } ct_op_info;
-const ct_op_info *ct_op_about(ct_op op);
-bool              ct_op_may_be_null(ct_op op, const char *field);
+const ct_op_info  *ct_op_about(ct_op op);
+bool               ct_op_may_be_null(ct_op op, const char *field);
+size_t             ct_type_size(ct_type type, ct_dtype dtype); /* bytes of an element */
+static inline bool ct_type_is_real(ct_type type) {
+    return type == CT_TYPE_real || type == CT_TYPE_wide;
+}
 /* Bytes the op has to move at least: every array read or written once. */
-double            ct_op_bytes(ct_op op, const ct_params *params);
+double ct_op_bytes(ct_op op, const ct_params *params);
 
 /* ---- backends */
 typedef struct ct_backend {
     const char *name;
     ct_status (*run[CT_OP_COUNT])(const ct_params *params); /* NULL: not supported */
-    bool f64;                                               /* takes CT_F64 too */
+    bool f64, bf16;                                         /* takes CT_F64, CT_BF16 too */
 } ct_backend;
 const ct_backend *ct_backend_cpu(void);
 const ct_backend *ct_backend_reference(void);

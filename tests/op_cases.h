@@ -8,6 +8,7 @@
 #ifndef CT_TESTS_OP_CASES_H
 #define CT_TESTS_OP_CASES_H
 
+#include "kernels/bf16.h"
 #include "kernels/ops.h"
 
 #include <math.h>
@@ -158,12 +159,15 @@ TEST_INLINE int field_index(const ct_op_info *info, const char *name) {
 }
 TEST_INLINE double real_at(const op_arrays *a, int field, int64_t i) {
     const void *array = array_of(a, field);
+    if (a->element[field] == 2) return (double)ct_bf16_float(((const uint16_t *)array)[i]);
     return a->element[field] == 8 ? ((const double *)array)[i] : (double)((const float *)array)[i];
 }
 TEST_INLINE void set_real(op_arrays *a, int field, int64_t i, double value) {
     void *array = array_of(a, field);
     if (a->element[field] == 8)
         ((double *)array)[i] = value;
+    else if (a->element[field] == 2)
+        ((uint16_t *)array)[i] = ct_bf16_round((float)value);
     else
         ((float *)array)[i] = (float)value;
 }
@@ -188,6 +192,7 @@ TEST_INLINE void set_number(ct_type type, void *array, int64_t i, double value) 
         ((uint8_t *)array)[i] = (uint8_t)value;
         break;
     case CT_TYPE_real:
+    case CT_TYPE_wide:
     case CT_TYPE_none:
         break;
     }
@@ -239,18 +244,17 @@ TEST_INLINE op_arrays op_arrays_fill(const op_case *c, ct_dtype dtype) {
     for (int i = 0; i < a.info->field_count; i++) {
         const ct_field *f = &a.info->fields[i];
         if (!f->count || named(c->missing, f->name)) continue;
-        static const size_t bytes[] = {0, 8, 8, 8, 4, 2, 1, 0};
-        a.element[i] = f->type == CT_TYPE_real ? ct_dtype_size(dtype) : bytes[f->type];
+        a.element[i] = ct_type_size(f->type, dtype);
         a.count[i] = f->count(&a.params);
         size_t size = (size_t)a.count[i] * a.element[i];
         a.block[i] = malloc(GUARD + size + guard_after(&a, i));
         if (!a.block[i]) abort();
         memset(a.block[i], GUARD_BYTE, GUARD + size + guard_after(&a, i));
-        memset(a.block[i] + GUARD, 0xff, size); /* NaN in float and double */
+        memset(a.block[i] + GUARD, 0xff, size); /* NaN in bf16, float and double */
         void *array = a.block[i] + GUARD;
         if (f->role == CT_ROLE_IN || f->role == CT_ROLE_ADD)
             for (int64_t k = 0; k < a.count[i]; k++) {
-                if (f->type == CT_TYPE_real)
+                if (ct_type_is_real(f->type))
                     set_real(&a, i, k, (double)real_value(c, f->name, k));
                 else
                     set_number(f->type, array, k, number_value(c, &a.params, f->name, k, a.count[i]));
@@ -274,7 +278,7 @@ TEST_INLINE op_arrays op_arrays_make(const op_case *c, ct_dtype dtype) {
         for (int i = 0; i < a.info->field_count; i++) {
             const ct_field *f = &a.info->fields[i];
             int             at = field_index(made.info, f->name);
-            if (f->role != CT_ROLE_IN || f->type != CT_TYPE_real || at < 0) continue;
+            if (f->role != CT_ROLE_IN || !ct_type_is_real(f->type) || at < 0) continue;
             if (!made.block[at]) at = field_index(made.info, "x"); /* layernorm without r: sum stands for x */
             if (!a.block[i] || !made.block[at]) continue;
             for (int64_t k = 0; k < a.count[i]; k++) set_real(&a, i, k, real_at(&made, at, k));

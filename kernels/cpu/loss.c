@@ -66,7 +66,7 @@ CT_CPU(adamw) {
     enum { BLOCK = 8192 };
     const ct_adamw *p = &params->adamw;
     const float    *grad = p->grad;
-    float          *param = p->param, *moment = p->moment, *variance = p->variance;
+    float          *param = p->param, *moment = p->moment, *variance = p->variance, *weight = p->weight;
     if (p->norm[1] == 0) return CT_OK;
     float clip = p->step->clip > 0 && p->norm[0] > p->step->clip ? (float)(p->step->clip / p->norm[0]) : 1;
     float correct1 = (float)(1 - pow(p->beta1, (double)p->step->update));
@@ -88,6 +88,7 @@ CT_CPU(adamw) {
                 param[i] -=
                     rate * (moment[i] / correct1 / (sqrtf(variance[i] / correct2) + epsilon) + decay * param[i]);
             }
+            if (weight) memcpy(weight + from, param + from, (size_t)(end - from) * sizeof *weight);
         }
     }
     return CT_OK;

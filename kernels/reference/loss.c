@@ -41,7 +41,7 @@ CT_REFERENCE(grad_norm) {
 CT_REFERENCE(adamw) {
     const ct_adamw *p = &params->adamw;
     const real     *grad = p->grad;
-    real           *param = p->param, *moment = p->moment, *variance = p->variance;
+    real           *param = p->param, *moment = p->moment, *variance = p->variance, *weight = p->weight;
     if (p->norm[1] == 0) return CT_OK;
     double clip = p->step->clip > 0 && p->norm[0] > p->step->clip ? p->step->clip / p->norm[0] : 1;
     real   correct1 = (real)(1 - pow(p->beta1, (double)p->step->update));
@@ -55,6 +55,7 @@ CT_REFERENCE(adamw) {
             moment[i] = beta1 * moment[i] + (real)(1 - p->beta1) * g;
             variance[i] = beta2 * variance[i] + (real)(1 - p->beta2) * g * g;
             param[i] -= rate * (moment[i] / correct1 / (sqrt(variance[i] / correct2) + epsilon) + decay * param[i]);
+            if (weight) weight[i] = param[i];
         }
     }
     return CT_OK;

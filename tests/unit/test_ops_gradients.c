@@ -26,7 +26,7 @@ static double objective(op_arrays *forward, const op_arrays *backward) {
         snprintf(name, sizeof name, "d%s", f->name);
         int  at = field_index(backward->info, name);
         bool loss = forward->about->op == CT_OP_cross_entropy && !strcmp(f->name, "loss");
-        if (f->role != CT_ROLE_OUT || f->type != CT_TYPE_real) continue;
+        if (f->role != CT_ROLE_OUT || !ct_type_is_real(f->type)) continue;
         int from = forward->block[i] ? i : field_index(forward->info, "x"); /* layernorm without r: sum stands for x */
         if (loss)
             for (int64_t k = 0; k < forward->count[i]; k++) sum += real_at(forward, i, k) * test_step.loss_scale;
@@ -61,7 +61,7 @@ static int check_case(const op_case *c) {
         char            name[64];
         snprintf(name, sizeof name, "d%s", f->name);
         int at = field_index(backward.info, name);
-        if (f->role != CT_ROLE_IN || f->type != CT_TYPE_real || !forward.block[i] || at < 0 || !backward.block[at])
+        if (f->role != CT_ROLE_IN || !ct_type_is_real(f->type) || !forward.block[i] || at < 0 || !backward.block[at])
             continue;
         if (backward.info->fields[at].role == CT_ROLE_IN) continue; /* a cotangent */
         int    result = result_field(&backward, at);

@@ -47,7 +47,7 @@ static void check_field(const op_case *c, int field, const op_arrays *cpu, const
     int             at = result_field(cpu, field);
     if (!guards_intact(cpu, field)) fail_msg("%s: %s: written out of bounds", c->name, f->name);
     if (!cpu->block[at] || f->role == CT_ROLE_TMP || f->role == CT_ROLE_IN) return;
-    if (f->type != CT_TYPE_real) { /* tokens, counters, norms */
+    if (!ct_type_is_real(f->type)) { /* tokens, counters, norms */
         for (int64_t i = 0; f->type == CT_TYPE_f64 && i < cpu->count[at]; i++) {
             double x = ((const double *)array_of(cpu, at))[i], y = ((const double *)array_of(exact, at))[i];
             if (!(fabs(x - y) <= 1e-12 * fabs(y)))
@@ -74,7 +74,7 @@ static void check_case(const op_case *c) {
     op_arrays cpu = op_arrays_make(c, CT_F32), fresh = op_arrays_make(c, CT_F32), plain = op_arrays_make(c, CT_F32);
     op_arrays exact = op_arrays_make(c, CT_F64);
     for (int i = 0; i < exact.info->field_count; i++) /* what forward made, rounded to float, is everybody's input */
-        if (exact.block[i] && exact.info->fields[i].type == CT_TYPE_real && exact.info->fields[i].role == CT_ROLE_IN)
+        if (exact.block[i] && ct_type_is_real(exact.info->fields[i].type) && exact.info->fields[i].role == CT_ROLE_IN)
             for (int64_t k = 0; k < exact.count[i]; k++) set_real(&exact, i, k, real_at(&fresh, i, k));
     assert_int_equal(ct_op_run(ct_backend_cpu(), c->op, &cpu.params), CT_OK);
     assert_int_equal(ct_op_run(ct_backend_reference(), c->op, &plain.params), CT_OK);
