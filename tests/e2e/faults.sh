@@ -1,6 +1,6 @@
 # faults.sh -- failures made to order (core/fault.h) at every place where a command asks for memory, writes, syncs or
 # renames: a clear error, nothing lost, and a run that goes on ends with the bytes of the undisturbed one.
-# Every place with ALL=1 (make test-faults; of those that ask for memory every seventh), else some. Cases run side by side.
+# Every place with ALL=1 (make test-faults; of those that ask for memory every fifth or seventh, a full disk every 7 KB), else some. Cases run side by side.
 . "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 export T=$TMP OMP_NUM_THREADS=1 # the bytes are the same for any number
 make_midi
@@ -119,7 +119,7 @@ for base in new half; do
         loop "${kind%/*} fails, $base run" 1/${kind#*/} train_case "${kind%/*}" '' $base
         loop "killed at ${kind%/*}, $base run" 1/${kind#*/} train_case "${kind%/*}" :kill $base
     done
-    loop "disk full after N KB, $base run" 2/90 train_case diskfull 000 $base
+    loop "disk full after N KB, $base run" 7/90 train_case diskfull 000 $base
     loop "no memory, $base run" 7/501 train_case alloc '' $base
 done
 loop 'killed at step N' 1/1 train_case kill '' new
@@ -153,7 +153,7 @@ for kind in write/9 fsync/3 rename/1; do
     loop "generate: killed at ${kind%/*}" 1/1 generate_case "${kind%/*}" :kill
 done
 loop 'prepare: disk full after N KB' 1/41 prepare_case diskfull 000
-loop 'prepare: no memory' 1/81 prepare_case alloc
+loop 'prepare: no memory' 5/81 prepare_case alloc
 loop 'generate: disk full after N bytes' 97/997 generate_case diskfull
 loop 'generate: no memory' 1/31 generate_case alloc
 finish
