@@ -83,9 +83,26 @@ FUZZ_OBJ := $(FUZZ_SRC:%.c=$(B)/%.o) $(B)/tests/fuzz/driver.o
 .SECONDARY: $(FUZZ_OBJ)
 FUZZ_MAIN := $(if $(filter fuzz,$(PROFILE)),-fsanitize=fuzzer,$(B)/tests/fuzz/driver.o)
 
+# ---------------------------------------------------------------- the CUDA machine on the CPU (tests/emulator)
+# The kernels compiled as C++ in two flavours: fast, and checked, where the compiler puts a call of ours before each load
+# and store (its sanitizers' libraries are not linked). Not under sanitizers: they don't know the emulator's stacks.
+WARN_CXX := $(filter-out -Wstrict-prototypes -Wno-format-truncation,$(WARN))
+CXXFLAGS ?= -Werror
+ALL_CXXFLAGS := -std=c++17 -D_GNU_SOURCE -I. -Itests -fno-strict-aliasing -ffp-contract=off $(WARN_CXX) $(OPT_$(PROFILE)) $(CXXFLAGS)
+CU_SRC := $(wildcard kernels/cuda/*.cu)
+EMULATOR_SRC := $(filter-out tests/emulator/test_% tests/emulator/hooks.cpp,$(wildcard tests/emulator/*.cpp))
+FLAVOURS := fast checked
+FLAVOUR_fast    := -fno-exceptions
+FLAVOUR_checked := -O1 -g -fno-exceptions -fsanitize=thread,alignment,bounds
+EMULATOR_OBJ := $(EMULATOR_SRC:%.cpp=$(B)/%.o) $(B)/kernels/cuda/backend.o
+EMULATOR_fast    := $(EMULATOR_OBJ) $(CU_SRC:%.cu=$(B)/%.fast.o)
+EMULATOR_checked := $(EMULATOR_OBJ) $(CU_SRC:%.cu=$(B)/%.checked.o) $(B)/tests/emulator/hooks.o
+.SECONDARY: $(EMULATOR_fast) $(EMULATOR_checked) $(B)/tests/emulator/test_cuda_parity.o
+EMULATED := $(if $(CT_CXX),$(if $(filter release debug,$(PROFILE)),$(foreach f,$(FLAVOURS),$(B)/tests/test_cuda_parity_$(f))))
+
 # A change of compiler or flags rebuilds.
 STAMP := $(B)/flags
-$(shell mkdir -p $(B) build/gen; printf '%s\n' '$(CC) $(ALL_CFLAGS) $(VERSION)' | cmp -s - $(STAMP) || printf '%s\n' '$(CC) $(ALL_CFLAGS) $(VERSION)' > $(STAMP))
+$(shell mkdir -p $(B) build/gen; printf '%s\n' '$(CC) $(ALL_CFLAGS) $(ALL_CXXFLAGS) $(VERSION)' | cmp -s - $(STAMP) || printf '%s\n' '$(CC) $(ALL_CFLAGS) $(ALL_CXXFLAGS) $(VERSION)' > $(STAMP))
 
 # So does a new commit, but only the file that names it.
 REVISION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
@@ -117,6 +134,29 @@ $(B)/%.$(1).o: %.c $(STAMP) | $(CONFIG) require
 endef
 $(foreach r,$(REALS),$(eval $(call real_rule,$(r))))
 
+$(B)/%.o: %.cpp $(STAMP) | $(CONFIG) require
+	$(call say,C++,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CT_CXX) $(ALL_CXXFLAGS) -MMD -MP -c $< -o $@
+# what nvcc makes of them for each architecture that we ship, and PTX for later ones
+ARCHITECTURES := 80 90 100 120
+GENCODE := $(foreach a,$(ARCHITECTURES),-gencode arch=compute_$(a),code=sm_$(a)) -gencode arch=compute_80,code=compute_80
+NVCC_OBJ := $(if $(NVCC),$(if $(filter release,$(PROFILE)),$(CU_SRC:%.cu=$(B)/%.nvcc.o)))
+$(B)/%.nvcc.o: %.cu $(STAMP) | $(CONFIG) require
+	$(call say,NVCC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(NVCC) -std=c++17 -I. -O3 -lineinfo -Werror all-warnings -Xcompiler -Wall,-Wextra,-fPIC $(GENCODE) -MMD -MP -c $< -o $@
+define flavour_rule
+$(B)/%.$(1).o: %.cu $(STAMP) | $(CONFIG) require
+	$$(call say,C++,"$$< ($(1))")
+	@mkdir -p $$(@D)
+	$$(Q)$$(CT_CXX) $$(ALL_CXXFLAGS) $$(FLAVOUR_$(1)) -MMD -MP -x c++ -c $$< -o $$@
+$(B)/tests/%_$(1): $(B)/tests/emulator/%.o $$(EMULATOR_$(1)) $(LIB)
+	$$(call say,TEST,$$@)
+	$$(Q)$$(CT_CXX) $$^ $$(LIBS) $$(CMOCKA_LIBS) -o $$@
+endef
+$(foreach f,$(FLAVOURS),$(eval $(call flavour_rule,$(f))))
+
 $(LIB): $(OBJ)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $(OBJ)
@@ -137,6 +177,7 @@ $(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(filter %.o,$(FUZZ_MAIN)) $(LIB)
 	$(Q)$(CC) $< $(FUZZ_MAIN) $(LIB) $(LIBS) -o $@
 
 -include $(OBJ:.o=.d) $(B)/core/main.d $(UNIT:=.d) $(TOOLS:=.d) $(FUZZ_OBJ:.o=.d)
+-include $(foreach f,$(FLAVOURS),$(patsubst %.o,%.d,$(EMULATOR_$(f)))) $(NVCC_OBJ:.o=.d) $(B)/tests/emulator/test_cuda_parity.d
 
 # ---------------------------------------------------------------- targets
 require: # what can't be built without; said once, before the compiler says it a hundred times
@@ -155,7 +196,7 @@ test test-all test-faults: INSTALL := --tests
 test: ready ## unit and end-to-end tests (installs what is missing)
 	@$(MAKE) --no-print-directory test-run
 tools: $(TOOLS) ## measuring tools under build/<profile>/tools
-test-build: all $(UNIT) $(TOOLS) $(FUZZERS)
+test-build: all $(UNIT) $(EMULATED) $(NVCC_OBJ) $(TOOLS) $(FUZZERS)
 test-run: test-build
 	@tests/run $(BIN) $(B)
 test-all: ready ## also what takes long: accuracy on real music, sanitizers, training against the count model
@@ -189,7 +230,7 @@ tidy: $(CONFIG) ## clang-tidy and cppcheck (some minutes); FILES='a.c b.c': only
 	@CPU='$(ISA_$(TIDY_ISA)) -DCT_ISA=$(TIDY_ISA)' REFERENCE='-DCT_REAL=double' FILES='$(FILES)' third_party/tidy $(ALL_CFLAGS) $(NAMES)
 TIDY_ISA := $(or $(filter avx2,$(ISAS)),base)
 format: ## rewrite the sources as .clang-format says
-	@clang-format -i $$(git ls-files '*.c' '*.h')
+	@clang-format -i $$(git ls-files '*.c' '*.h' '*.cpp' '*.cu')
 readme: $(BIN) ## rewrite the table of config keys in README.md from the program
 	@third_party/readme $(BIN)
 

@@ -13,11 +13,18 @@
 
 #include <stdint.h>
 
+/* Functions that CUDA kernels call too, so that they draw the same numbers. */
+#ifdef __CUDACC__
+#define CT_ON_DEVICE __host__ __device__
+#else
+#define CT_ON_DEVICE
+#endif
+
 typedef struct ct_philox {
     uint32_t word[4];
 } ct_philox;
 
-static inline ct_philox ct_philox_at(uint64_t key, uint64_t counter_high, uint64_t counter_low) {
+CT_ON_DEVICE static inline ct_philox ct_philox_at(uint64_t key, uint64_t counter_high, uint64_t counter_low) {
     uint32_t c0 = (uint32_t)counter_low, c1 = (uint32_t)(counter_low >> 32);
     uint32_t c2 = (uint32_t)counter_high, c3 = (uint32_t)(counter_high >> 32);
     uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
@@ -31,11 +38,12 @@ static inline ct_philox ct_philox_at(uint64_t key, uint64_t counter_high, uint64
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;
     }
-    return (ct_philox){{c0, c1, c2, c3}};
+    ct_philox drawn = {{c0, c1, c2, c3}};
+    return drawn;
 }
 
 /* 24 random bits as a float in [0, 1); 53 bits of two words as a double in [0, 1). */
-static inline float ct_philox_float(uint32_t word) {
+CT_ON_DEVICE static inline float ct_philox_float(uint32_t word) {
     return (float)(word >> 8) * 0x1p-24f;
 }
 static inline double ct_philox_double(uint32_t high, uint32_t low) {

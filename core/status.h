@@ -27,6 +27,7 @@ typedef enum ct_status {
 } ct_status;
 
 #define CT_NODISCARD __attribute__((warn_unused_result))
+#define CT_NORETURN __attribute__((noreturn))
 #define CT_PRINTF(f, a) __attribute__((format(printf, f, a)))
 
 /* Record a message for `code` and return `code`. */
@@ -53,7 +54,7 @@ const char *ct_message(void);
 
 /* A broken promise inside the program: prints file, line and condition, then abort(). Always on. */
 #define CT_ASSERT(condition) ((condition) ? (void)0 : ct_assert_failed(#condition, __FILE__, __LINE__))
-_Noreturn void ct_assert_failed(const char *condition, const char *file, int line);
+CT_NORETURN void ct_assert_failed(const char *condition, const char *file, int line);
 
 #define CT_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

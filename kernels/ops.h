@@ -38,12 +38,14 @@ typedef struct ct_step {
     bool     train;     /* false: no dropout */
 } ct_step;
 
-/* Is element `column` of row `row` kept? One Philox call covers four neighbours: word column % 4 at
- * (key seed; counter high = number << 32 | stream, low = row << 32 | column / 4). Kept when the 24-bit float >= p. */
+/* Dropout of four neighbouring columns of a row: one Philox call at (key seed; counter high = number << 32 | stream,
+ * low = row << 32 | column / 4). Element `column` has word column % 4, and is kept when its 24-bit float >= p. */
+CT_ON_DEVICE static inline ct_philox ct_dropout_draw(const ct_step *step, uint32_t stream, int64_t row, int64_t four) {
+    return ct_philox_at(step->seed, (uint64_t)step->number << 32 | stream,
+                        (uint64_t)row << 32 | (uint64_t)(uint32_t)four);
+}
 static inline bool ct_dropout_keep(const ct_step *step, uint32_t stream, int64_t row, int64_t column, float p) {
-    ct_philox x = ct_philox_at(step->seed, (uint64_t)step->number << 32 | stream,
-                               (uint64_t)row << 32 | (uint64_t)(uint32_t)(column / 4));
-    return ct_philox_float(x.word[column % 4]) >= p;
+    return ct_philox_float(ct_dropout_draw(step, stream, row, column / 4).word[column % 4]) >= p;
 }
 
 /* Workspace of attention, in reals: what one (batch row, head) packs, in both passes, for all of them. */

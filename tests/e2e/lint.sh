@@ -5,7 +5,7 @@ if ! command -v git > /dev/null || ! git rev-parse --is-inside-work-tree > /dev/
 fi
 check 'this tree' third_party/lint
 tree=$TMP/tree
-rm -rf "$tree"; mkdir -p "$tree"/third_party "$tree"/core/music "$tree"/kernels/cpu "$tree"/models "$tree"/train
+rm -rf "$tree"; mkdir -p "$tree"/third_party "$tree"/core/music "$tree"/kernels/cpu "$tree"/kernels/cuda "$tree"/models "$tree"/train
 cp third_party/lint "$tree/third_party/"; cp .clang-format "$tree/"
 cd "$tree" || exit 1
 git init -q . && git config core.autocrlf false
@@ -75,6 +75,9 @@ breaks core/x.h 5 'typedef call: types in headers begin with ct_' "$(guarded CT_
 breaks core/x.h 5 'macro MOST: macros in headers begin with CT_' "$(guarded CT_CORE_X_H '#define MOST 3')"
 breaks core/x.h 5 'enum constant TWO: constants in headers begin with CT_' "$(guarded CT_CORE_X_H 'enum { CT_ONE = 1, TWO };')"
 breaks core/music/x.h 1 'include guard: expected CT_MUSIC_X_H' "$(guarded CT_CORE_X_H 'int ct_x(void);')"
+# kernels
+breaks kernels/cuda/x.cu 3 '__shared__: use SHARED_ARRAY' "$C"'void f() {\n    __shared__ float x[4];\n}\n'
+breaks kernels/cuda/x.cu 2 '"models/model.h" is not to be included here' "$C"'#include "models/model.h"\n'
 # text
 breaks core/x.c 3 'tab' "$C"'static void f(void) {\n\treturn;\n}\n'
 breaks core/x.c 2 'a note left over' "$C"'/* TO''DO: all of it */\n'

@@ -1,0 +1,14 @@
+/* backend.c -- the cuda backend's table. */
+#include "kernels/cuda/cuda.h"
+
+#define RUN(name)                                                                                                      \
+    static ct_status run_##name(const ct_params *params) {                                                             \
+        return ct_cuda_##name(params, NULL);                                                                           \
+    }
+CT_CUDA_OPS(RUN)
+
+#define ENTRY(name) [CT_OP_##name] = run_##name,
+const ct_backend *ct_backend_cuda(void) {
+    static const ct_backend backend = {.name = "cuda", .run = {CT_CUDA_OPS(ENTRY)}};
+    return &backend;
+}

@@ -1,0 +1,24 @@
+/* cuda.h -- the cuda backend: which ops have a kernel, and their host functions, for C.
+ *
+ * A host function checks nothing that ct_op_run has checked, puts its kernels on the stream and returns; every pointer
+ * in the parameters, step included, is device memory.
+ *
+ * Fails: CT_EFAIL with the kernel's name when a launch is refused.
+ */
+#ifndef CT_CUDA_CUDA_H
+#define CT_CUDA_CUDA_H
+
+#include "kernels/ops.h"
+
+/* Ops that have a kernel; the entries of others in the backend's table are empty. */
+#define CT_CUDA_OPS(OP) OP(layernorm)
+
+struct CUstream_st; /* what CUDA's cudaStream_t points to; NULL: the default stream */
+
+#define CT_CUDA_DECLARE(name) ct_status ct_cuda_##name(const ct_params *params, struct CUstream_st *stream);
+CT_CUDA_OPS(CT_CUDA_DECLARE)
+
+/* On the default stream. */
+const ct_backend *ct_backend_cuda(void);
+
+#endif

@@ -1,0 +1,319 @@
+/* checker.cpp -- see checker.h. */
+#include "checker.h"
+
+#include <link.h>
+#include <string.h>
+
+/* cell.flags */
+enum {
+    WRITTEN = 1,      /* by the host or a kernel */
+    ATOMIC = 2,       /* the last write was one */
+    PENDING = 4,      /* an asynchronous copy will write, or has written, and was not waited for */
+    MANY_WARPS = 8,   /* more warps than one have read in this epoch */
+    MANY_BLOCKS = 16, /* more blocks than one have read in this launch */
+};
+
+static bool            enabled;
+static uint32_t        first_run;
+static const unsigned *block_order;
+
+void checker_enable(bool enable) {
+    enabled = enable;
+}
+bool checker_enabled(void) {
+    return enabled;
+}
+bool emulator_checks_accesses(void) {
+    return enabled;
+}
+void checker_begin_launch(uint32_t first, const unsigned *order) {
+    first_run = first;
+    block_order = order;
+}
+
+/* ---- who, and when in his warp: 10 bits of the thread's number, 22 of its time */
+static uint32_t who(const kernel_thread *t) {
+    return t->number | t->seen[t->lane] << 10;
+}
+static unsigned thread_of(uint32_t w) {
+    return w & 1023;
+}
+static uint32_t time_of(uint32_t w) {
+    return w >> 10;
+}
+
+/* Did what `w` did in that run and epoch happen before what this thread does now? */
+static bool happened_before(const block *b, const kernel_thread *me, uint32_t run, uint32_t epoch, uint32_t w) {
+    if (run < first_run) return true;
+    if (run != b->run) return false;
+    if (epoch < b->epoch || thread_of(w) == me->number) return true;
+    return thread_of(w) / LANES == me->warp && time_of(w) <= me->seen[thread_of(w) % LANES];
+}
+
+/* ---- an access, and one cell */
+enum access_kind { READ, WRITE, ATOMIC_WRITE, COPY_WRITE };
+struct access {
+    access_kind kind;
+    const char *address;
+    size_t      bytes;
+    site        where;
+    bool        shared;
+};
+enum finding { FINE, UNINITIALISED, RACE_WITH_WRITE, RACE_WITH_READ, COPY_UNDER_WAY };
+
+static void note_read(const block *b, const kernel_thread *me, cell *c, site where) {
+    bool none = c->read_run < first_run;
+    if (!none && c->read_run != b->run) c->flags |= MANY_BLOCKS;
+    bool past = none || c->read_run != b->run || c->read_epoch < b->epoch; /* of this block, this epoch: nothing yet */
+    if (none) c->flags &= ~(uint32_t)MANY_BLOCKS;
+    if (past) c->flags &= ~(uint32_t)MANY_WARPS;
+    if (!past && thread_of(c->read_who) / LANES != me->warp) c->flags |= MANY_WARPS;
+    if (past || c->flags & MANY_WARPS)
+        c->read_other = 0;
+    else if (thread_of(c->read_who) != me->number && !happened_before(b, me, c->read_run, c->read_epoch, c->read_who))
+        c->read_other = c->read_who;
+    else if (c->read_other && happened_before(b, me, c->read_run, c->read_epoch, c->read_other))
+        c->read_other = 0;
+    c->read_run = b->run;
+    c->read_epoch = b->epoch;
+    c->read_who = who(me);
+    c->read_site = where;
+}
+
+static bool reads_happened_before(const block *b, const kernel_thread *me, const cell *c) {
+    if (c->read_run < first_run) return true;
+    if (c->flags & MANY_BLOCKS) return false;
+    if (c->flags & MANY_WARPS && c->read_run == b->run && c->read_epoch == b->epoch) return false;
+    return happened_before(b, me, c->read_run, c->read_epoch, c->read_who) &&
+           (!c->read_other || happened_before(b, me, c->read_run, c->read_epoch, c->read_other));
+}
+
+static finding judge(const block *b, const kernel_thread *me, const access &a, cell *c) {
+    if (c->flags & PENDING) return COPY_UNDER_WAY;
+    bool written = c->flags & WRITTEN;
+    bool both_atomic = a.kind == ATOMIC_WRITE && c->flags & ATOMIC;
+    if ((a.kind == READ || a.kind == ATOMIC_WRITE) && !written) return UNINITIALISED;
+    if (written && !both_atomic && !happened_before(b, me, c->write_run, c->write_epoch, c->write_who))
+        return RACE_WITH_WRITE;
+    if (a.kind != READ && !reads_happened_before(b, me, c)) return RACE_WITH_READ;
+    return FINE;
+}
+
+static void note_write(const block *b, const kernel_thread *me, const access &a, cell *c) {
+    c->write_run = b->run;
+    c->write_epoch = b->epoch;
+    c->write_who = who(me);
+    c->write_site = a.where;
+    c->read_run = 0;
+    c->flags = WRITTEN;
+    if (a.kind == ATOMIC_WRITE) c->flags |= ATOMIC;
+    if (a.kind == COPY_WRITE) c->flags |= PENDING;
+}
+
+/* ---- words */
+static const char *name_of(access_kind kind) {
+    switch (kind) {
+    case READ:
+        return "read";
+    case WRITE:
+        return "write";
+    case ATOMIC_WRITE:
+        return "atomic";
+    case COPY_WRITE:
+        break;
+    }
+    return "asynchronous write";
+}
+
+static std::string who_text(const block *b, uint32_t run, uint32_t w, site where) {
+    std::string text = "thread " + std::to_string(thread_of(w));
+    if (run != b->run) text += " of block " + std::to_string(block_order[run - first_run]);
+    std::string place = site_text(where);
+    return place.empty() ? text : text + " at " + place;
+}
+
+static void tell(const block *b, const access &a, const char *memory, size_t offset, const cell &c, finding found) {
+    const char *what = name_of(a.kind);
+    switch (found) {
+    case FINE:
+        break;
+    case UNINITIALISED:
+        report("uninitialised", a.where, "%s of %zu bytes of %s memory, of which byte %zu was never written", what,
+               a.bytes, memory, offset);
+        break;
+    case COPY_UNDER_WAY:
+        report("async-copy", a.where, "%s of %zu bytes of %s memory that %s copies to, before its wait", what, a.bytes,
+               memory, who_text(b, c.write_run, c.write_who, c.write_site).c_str());
+        break;
+    case RACE_WITH_WRITE:
+        report("race", a.where, "%s of %zu bytes of %s memory, which %s has written; nothing orders the two", what,
+               a.bytes, memory, who_text(b, c.write_run, c.write_who, c.write_site).c_str());
+        break;
+    case RACE_WITH_READ:
+        report("race", a.where, "%s of %zu bytes of %s memory, which %s%s has read; nothing orders the two", what,
+               a.bytes, memory, who_text(b, c.read_run, c.read_who, c.read_site).c_str(),
+               c.flags & (MANY_WARPS | MANY_BLOCKS) ? ", with others," : "");
+        break;
+    }
+}
+
+/* All bytes of an access; neighbours mostly have the same past, and then the same future. One finding an access. */
+static void check_cells(const block *b, const kernel_thread *me, const access &a, cell *cells) {
+    cell before = {}, after = {};
+    bool told = false;
+    for (size_t i = 0; i < a.bytes; i++) {
+        if (i > 0 && memcmp(&cells[i], &before, sizeof before) == 0) {
+            cells[i] = after;
+            continue;
+        }
+        before = cells[i];
+        if (a.shared && cells[i].write_run != b->run) cells[i] = {}; /* an earlier block's */
+        finding found = judge(b, me, a, &cells[i]);
+        if (found != FINE && !told) {
+            tell(b, a, a.shared ? "shared" : "device", i, cells[i], found);
+            told = true;
+        }
+        if (a.kind != READ || found != FINE) note_write(b, me, a, &cells[i]); /* what was told once is not told again */
+        if (a.kind == READ) note_read(b, me, &cells[i], a.where);
+        after = cells[i];
+    }
+}
+
+/* ---- where an address lies */
+static bool in_constants(const char *p) { /* tables and texts of the program */
+    struct search {
+        uintptr_t address;
+        bool      found;
+    } s = {reinterpret_cast<uintptr_t>(p), false};
+    dl_iterate_phdr(
+        [](dl_phdr_info *info, size_t, void *data) {
+            search *wanted = static_cast<search *>(data);
+            for (int i = 0; i < info->dlpi_phnum; i++) {
+                const auto &part = info->dlpi_phdr[i];
+                uintptr_t   start = info->dlpi_addr + part.p_vaddr;
+                if (part.p_type == PT_LOAD && !(part.p_flags & PF_W) && wanted->address - start < part.p_memsz)
+                    wanted->found = true;
+            }
+            return (int)wanted->found;
+        },
+        &s);
+    return s.found;
+}
+
+static const char *outside(const access &a, const char *start, size_t bytes) {
+    return a.address >= start && a.address + a.bytes <= start + bytes ? nullptr : name_of(a.kind);
+}
+
+/* The cells of an access to shared or device memory; none for a constant. False: to nothing that a kernel may touch. */
+static bool find_cells(block *b, access *a, cell **cells) {
+    if (a->address >= b->arena && a->address < b->arena + SHARED_ARENA) {
+        const shared_array *nearest = nullptr;
+        for (const shared_array &array : b->arrays)
+            if (a->address >= array.data - SHARED_GUARD && (!nearest || a->address >= array.data)) nearest = &array;
+        if (!nearest || outside(*a, nearest->data, nearest->bytes)) {
+            report("out-of-bounds", a->where, "%s of %zu bytes at byte %ld of %zu bytes of %s shared memory",
+                   name_of(a->kind), a->bytes, nearest ? (long)(a->address - nearest->data) : -1,
+                   nearest ? nearest->bytes : 0, nearest && !nearest->key ? "dynamic" : "static");
+            return false;
+        }
+        if (!b->shadow) b->shadow = new cell[SHARED_ARENA]();
+        a->shared = true;
+        *cells = b->shadow + (a->address - b->arena);
+        return true;
+    }
+    allocation *found = memory_find(a->address);
+    *cells = nullptr;
+    if (!found && a->kind == READ && in_constants(a->address)) return true;
+    if (!found) {
+        report("out-of-bounds", a->where, "%s of %zu bytes at %p, far from all memory of the device", name_of(a->kind),
+               a->bytes, static_cast<const void *>(a->address));
+        return false;
+    }
+    if (outside(*a, found->data, found->bytes)) {
+        report("out-of-bounds", a->where, "%s of %zu bytes at byte %ld of an allocation of %zu", name_of(a->kind),
+               a->bytes, (long)(a->address - found->data), found->bytes);
+        return false;
+    }
+    if (!found->shadow) found->shadow = new cell[found->bytes]();
+    *cells = found->shadow + (a->address - found->data);
+    return true;
+}
+
+static bool check(access a) {
+    block *b = this_block;
+    cell  *cells;
+    if (!find_cells(b, &a, &cells)) return false;
+    if (cells) check_cells(b, block_me(), a, cells);
+    return true;
+}
+
+static bool aligned(const void *address, size_t alignment, const char *what, size_t bytes, site where) {
+    if (reinterpret_cast<uintptr_t>(address) % alignment == 0) return true;
+    report("misaligned", where, "%s of %zu bytes at %p", what, bytes, address);
+    return false;
+}
+
+void check_access(bool write, const void *address, size_t bytes, size_t alignment, site where) {
+    if (!enabled || !machine_me) return;
+    const kernel_thread *me = block_me();
+    const char          *p = static_cast<const char *>(address);
+    if (p >= me->flow.low && p < me->flow.high) return; /* its own variables */
+    if (p >= reinterpret_cast<char *>(&machine_me) && p < reinterpret_cast<char *>(&machine_me + 1)) return;
+    if (!aligned(address, alignment, write ? "write" : "read", bytes, where)) return;
+    check({write ? WRITE : READ, p, bytes, where, false});
+}
+
+void machine_access(machine_access_kind kind, const void *address, size_t bytes, machine_place at) {
+    if (enabled) check_access(kind == ACCESS_WRITE, address, bytes, bytes, site_of_place(at));
+}
+
+/* ---- what the machine does for threads */
+bool check_row(const void *row, machine_place at) {
+    if (!aligned(row, 16, "ldmatrix", 16, site_of_place(at))) return false;
+    return !enabled || check({READ, static_cast<const char *>(row), 16, site_of_place(at), false});
+}
+
+bool check_copy(async_copy *copy, machine_place at) {
+    copy->where = site_of_place(at);
+    bool fits = aligned(copy->to, copy->bytes, "cp.async to", copy->bytes, copy->where) &&
+                aligned(copy->from, copy->bytes, "cp.async from", copy->bytes, copy->where);
+    if (!fits || !enabled) return fits;
+    if (copy->from_bytes > 0 && !check({READ, copy->from, copy->from_bytes, copy->where, false})) return false;
+    return check({COPY_WRITE, copy->to, copy->bytes, copy->where, false});
+}
+
+void check_copy_made(const async_copy &copy) {
+    if (!enabled) return;
+    block *b = this_block;
+    access a = {WRITE, copy.to, copy.bytes, copy.where, true};
+    cell  *cells = b->shadow + (copy.to - b->arena);
+    for (size_t i = 0; i < copy.bytes; i++) note_write(b, block_me(), a, &cells[i]);
+}
+
+void check_atomic(const void *address, size_t bytes, machine_place at) {
+    if (!enabled) return;
+    site where = site_of_place(at);
+    if (aligned(address, bytes, "atomic", bytes, where))
+        check({ATOMIC_WRITE, static_cast<const char *>(address), bytes, where, false});
+}
+
+/* ---- the host's copies: before or after all launches */
+void check_host_write(allocation *a, const char *device, size_t bytes) {
+    if (!enabled) return;
+    if (!a->shadow) a->shadow = new cell[a->bytes]();
+    for (size_t i = 0; i < bytes; i++) {
+        cell *c = &a->shadow[device - a->data] + i;
+        *c = {};
+        c->flags = WRITTEN;
+    }
+}
+void check_host_read(const allocation *a, const char *device, size_t bytes) {
+    if (!enabled) return;
+    for (size_t i = 0; i < bytes; i++) {
+        size_t at = (size_t)(device - a->data) + i;
+        if (a->shadow && a->shadow[at].flags & WRITTEN) continue;
+        report("uninitialised", NO_SITE, "copy to the host of byte %zu of an allocation of %zu, never written", at,
+               a->bytes);
+        return;
+    }
+}

@@ -1,0 +1,98 @@
+/* memory.cpp -- see memory.h. */
+#include "memory.h"
+
+#include "checker.h"
+#include "emulator.h"
+#include "report.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <map>
+
+enum { POISON = 0xff };
+
+static std::map<const char *, allocation> allocations; /* by address */
+static allocation                        *last_found;  /* mostly the next one, too */
+
+void *emulator_alloc(size_t bytes) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), inner = (bytes + 2 * MEMORY_GUARD + page - 1) / page * page;
+    size_t mapped = inner + 2 * page;
+    void  *mapping = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapping == MAP_FAILED) {
+        perror("emulator: no memory");
+        abort();
+    }
+    char *first = static_cast<char *>(mapping) + page;
+    memset(first, POISON, inner);
+    mprotect(mapping, page, PROT_NONE);
+    mprotect(first + inner, page, PROT_NONE);
+    char *data = first + MEMORY_GUARD; /* page-aligned */
+    allocations[data] = {data, bytes, static_cast<char *>(mapping), mapped, nullptr};
+    return data;
+}
+
+void emulator_free(void *device) {
+    auto found = allocations.find(static_cast<char *>(device));
+    if (!device) return;
+    if (found == allocations.end()) {
+        report("memory", NO_SITE, "emulator_free: %p is not the start of an allocation", device);
+        return;
+    }
+    memory_check_guards("before free");
+    delete[] found->second.shadow;
+    munmap(found->second.mapping, found->second.mapped);
+    allocations.erase(found);
+    last_found = nullptr;
+}
+
+static bool reaches(const allocation *a, const char *p) {
+    return a && p >= a->data - MEMORY_GUARD && p < a->data + a->bytes + MEMORY_GUARD;
+}
+allocation *memory_find(const void *address) {
+    const char *p = static_cast<const char *>(address);
+    if (reaches(last_found, p)) return last_found;
+    auto next = allocations.upper_bound(p + MEMORY_GUARD);
+    if (next == allocations.begin()) return nullptr;
+    allocation *found = &(--next)->second;
+    return reaches(found, p) ? last_found = found : nullptr;
+}
+
+static bool within(const allocation *a, const void *device, size_t bytes, const char *what) {
+    const char *p = static_cast<const char *>(device);
+    if (a && p >= a->data && p + bytes <= a->data + a->bytes) return true;
+    report("out-of-bounds", NO_SITE, "%s of %zu bytes at %p, which is not within one allocation", what, bytes, device);
+    return false;
+}
+
+void emulator_write(void *device, const void *host, size_t bytes) {
+    allocation *a = memory_find(device);
+    if (bytes == 0 || !within(a, device, bytes, "copy from the host")) return;
+    memcpy(device, host, bytes);
+    check_host_write(a, static_cast<char *>(device), bytes);
+}
+void emulator_read(void *host, const void *device, size_t bytes) {
+    allocation *a = memory_find(device);
+    if (bytes == 0 || !within(a, device, bytes, "copy to the host")) return;
+    check_host_read(a, static_cast<const char *>(device), bytes);
+    memcpy(host, device, bytes);
+}
+
+static void check_guard(const allocation &a, char *from, const char *kernel) {
+    for (char *p = from; p < from + MEMORY_GUARD; p++) {
+        if ((unsigned char)*p == POISON) continue;
+        report("out-of-bounds", NO_SITE, "kernel %s: byte %ld of an allocation of %zu bytes has been written", kernel,
+               (long)(p - a.data), a.bytes);
+        memset(from, POISON, MEMORY_GUARD);
+        return;
+    }
+}
+void memory_check_guards(const char *kernel) {
+    for (auto &entry : allocations) {
+        check_guard(entry.second, entry.second.data - MEMORY_GUARD, kernel);
+        check_guard(entry.second, entry.second.data + entry.second.bytes, kernel);
+    }
+}

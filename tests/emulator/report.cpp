@@ -1,0 +1,146 @@
+/* report.cpp -- see report.h. */
+#include "report.h"
+
+#include "block.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <map>
+#include <mutex>
+#include <set>
+#include <vector>
+
+/* ---- sites */
+struct known_site {
+    machine_place place;
+    const void   *code;
+};
+static std::mutex                                   lock;
+static std::vector<known_site>                      sites = {{{nullptr, 0}, nullptr}};
+static std::map<std::pair<const void *, int>, site> numbers; /* of a file's name and line, or code and -1 */
+
+static site number_of(const void *what, int line, const known_site &known) {
+    std::lock_guard<std::mutex> guard(lock);
+    auto                        entry = numbers.emplace(std::make_pair(what, line), (site)sites.size());
+    if (entry.second) sites.push_back(known);
+    return entry.first->second;
+}
+
+site site_of_place(machine_place place) {
+    return number_of(place.file, place.line, {place, nullptr});
+}
+
+/* Loads and stores ask for the same few addresses again and again. */
+site site_of_code(const void *return_address) {
+    static thread_local struct {
+        const void *code;
+        site        number;
+    } recent[1024];
+    auto &entry = recent[(reinterpret_cast<uintptr_t>(return_address) >> 1) % 1024];
+    if (entry.code != return_address)
+        entry = {return_address, number_of(return_address, -1, {{nullptr, 0}, return_address})};
+    return entry.number;
+}
+
+static std::string line_of_code(const void *code) {
+    Dl_info          info = {};
+    struct link_map *map = nullptr;
+    if (!dladdr1(code, &info, reinterpret_cast<void **>(&map), RTLD_DL_LINKMAP) || !map) return "unknown code";
+    uintptr_t   before_return = reinterpret_cast<uintptr_t>(code) - 1, offset = before_return - map->l_addr;
+    char        command[4200], text[1000] = "";
+    const char *program = *map->l_name ? map->l_name : "/proc/self/exe";
+    char        resolved[2000];
+    ssize_t     length = readlink(program, resolved, sizeof resolved - 1);
+    if (length > 0) {
+        resolved[length] = 0;
+        program = resolved;
+    }
+    snprintf(command, sizeof command, "addr2line -e '%s' 0x%lx 2>/dev/null", program, (unsigned long)offset);
+    FILE *answer = popen(command, "r");
+    if (answer) {
+        if (!fgets(text, sizeof text, answer)) text[0] = 0;
+        pclose(answer);
+    }
+    text[strcspn(text, "\n ")] = 0;
+    if (!*text || *text == '?')
+        snprintf(text, sizeof text, "%s+0x%lx", info.dli_sname ? info.dli_sname : "code", (unsigned long)offset);
+    return text;
+}
+
+std::string site_text(site where) {
+    static std::map<site, std::string> known;
+    known_site                         of;
+    {
+        std::lock_guard<std::mutex> guard(lock);
+        if (where == NO_SITE || where >= sites.size()) return "";
+        auto found = known.find(where);
+        if (found != known.end()) return found->second;
+        of = sites[where];
+    }
+    std::string text =
+        of.code ? line_of_code(of.code) : std::string(of.place.file) + ":" + std::to_string(of.place.line);
+    char here[4096]; /* paths from the folder we stand in are shorter to read */
+    if (getcwd(here, sizeof here) && text.compare(0, strlen(here), here) == 0 && text[strlen(here)] == '/')
+        text.erase(0, strlen(here) + 1);
+    std::lock_guard<std::mutex> guard(lock);
+    return known[where] = text;
+}
+
+/* ---- reports */
+enum { KEPT = 100 };
+static std::vector<std::string>               reports;
+static std::set<std::pair<std::string, site>> told; /* a kind and its site are kept once */
+static int                                    count;
+
+void report(const char *kind, site where, const char *format, ...) {
+    char    what[1000];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(what, sizeof what, format, arguments);
+    va_end(arguments);
+    std::string text = std::string(kind) + ": " + what;
+    {
+        std::lock_guard<std::mutex> guard(lock);
+        count++;
+        if (where != NO_SITE && !told.emplace(kind, where).second) return;
+    }
+    if (machine_me) {
+        char                  who[200];
+        const machine_thread *me = machine_me;
+        snprintf(who, sizeof who, " [kernel %s, block (%u, %u, %u), thread (%u, %u, %u)", block_kernel(), me->block.x,
+                 me->block.y, me->block.z, me->index.x, me->index.y, me->index.z);
+        text += who;
+        if (where != NO_SITE) text += ", " + site_text(where);
+        text += "]";
+    } else if (where != NO_SITE) {
+        text += " [" + site_text(where) + "]";
+    }
+    std::lock_guard<std::mutex> guard(lock);
+    if (reports.size() < KEPT) reports.push_back(text);
+}
+
+int emulator_report_count(void) {
+    std::lock_guard<std::mutex> guard(lock);
+    return count;
+}
+const char *emulator_report(int number) {
+    std::lock_guard<std::mutex> guard(lock);
+    return number >= 0 && (size_t)number < reports.size() ? reports[(size_t)number].c_str() : nullptr;
+}
+bool emulator_reported(const char *kind) {
+    std::lock_guard<std::mutex> guard(lock);
+    for (const std::string &text : reports)
+        if (text.compare(0, strlen(kind), kind) == 0 && text[strlen(kind)] == ':') return true;
+    return false;
+}
+void emulator_forget_reports(void) {
+    std::lock_guard<std::mutex> guard(lock);
+    reports.clear();
+    told.clear();
+    count = 0;
+}
