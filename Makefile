@@ -90,15 +90,16 @@ WARN_CXX := $(filter-out -Wstrict-prototypes -Wno-format-truncation,$(WARN))
 CXXFLAGS ?= -Werror
 ALL_CXXFLAGS := -std=c++17 -D_GNU_SOURCE -I. -Itests -fno-strict-aliasing -ffp-contract=off $(WARN_CXX) $(OPT_$(PROFILE)) $(CXXFLAGS)
 CU_SRC := $(wildcard kernels/cuda/*.cu)
-EMULATOR_SRC := $(filter-out tests/emulator/test_% tests/emulator/hooks.cpp,$(wildcard tests/emulator/*.cpp))
+EMULATED_CU := $(CU_SRC) $(wildcard tests/emulator/*.cu)
 FLAVOURS := fast checked
 FLAVOUR_fast    := -fno-exceptions
 FLAVOUR_checked := -O1 -g -fno-exceptions -fsanitize=thread,alignment,bounds
-EMULATOR_OBJ := $(EMULATOR_SRC:%.cpp=$(B)/%.o) $(B)/kernels/cuda/backend.o
-EMULATOR_fast    := $(EMULATOR_OBJ) $(CU_SRC:%.cu=$(B)/%.fast.o)
-EMULATOR_checked := $(EMULATOR_OBJ) $(CU_SRC:%.cu=$(B)/%.checked.o) $(B)/tests/emulator/hooks.o
-.SECONDARY: $(EMULATOR_fast) $(EMULATOR_checked) $(B)/tests/emulator/test_cuda_parity.o
-EMULATED := $(if $(CT_CXX),$(if $(filter release debug,$(PROFILE)),$(foreach f,$(FLAVOURS),$(B)/tests/test_cuda_parity_$(f))))
+EMULATOR_TESTS := $(wildcard tests/emulator/test_*)
+EMULATOR_SRC := $(filter-out $(EMULATOR_TESTS),$(wildcard tests/emulator/*.cpp))
+EMULATOR_OBJ := $(EMULATOR_SRC:%.cpp=$(B)/%.o) $(B)/kernels/cuda/backend.o $(addprefix $(B)/,$(addsuffix .o,$(basename $(EMULATOR_TESTS))))
+EMULATED_OBJ := $(foreach f,$(FLAVOURS),$(EMULATED_CU:%.cu=$(B)/%.$(f).o))
+.SECONDARY: $(EMULATOR_OBJ) $(EMULATED_OBJ)
+EMULATED := $(if $(CT_CXX),$(if $(filter release debug,$(PROFILE)),$(foreach f,$(FLAVOURS),$(patsubst %,$(B)/tests/%_$(f),$(basename $(notdir $(EMULATOR_TESTS)))))))
 
 # A change of compiler or flags rebuilds.
 STAMP := $(B)/flags
@@ -151,7 +152,10 @@ $(B)/%.$(1).o: %.cu $(STAMP) | $(CONFIG) require
 	$$(call say,C++,"$$< ($(1))")
 	@mkdir -p $$(@D)
 	$$(Q)$$(CT_CXX) $$(ALL_CXXFLAGS) $$(FLAVOUR_$(1)) -MMD -MP -x c++ -c $$< -o $$@
-$(B)/tests/%_$(1): $(B)/tests/emulator/%.o $$(EMULATOR_$(1)) $(LIB)
+$(B)/libemulator_$(1).a: $(filter-out $(B)/tests/emulator/test_%,$(EMULATOR_OBJ)) $(EMULATED_CU:%.cu=$(B)/%.$(1).o)
+	$$(call say,AR,$$@)
+	$$(Q)rm -f $$@ && ar rcs $$@ $$^
+$(B)/tests/%_$(1): $(B)/tests/emulator/%.o $(B)/libemulator_$(1).a $(LIB)
 	$$(call say,TEST,$$@)
 	$$(Q)$$(CT_CXX) $$^ $$(LIBS) $$(CMOCKA_LIBS) -o $$@
 endef
@@ -177,7 +181,7 @@ $(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(filter %.o,$(FUZZ_MAIN)) $(LIB)
 	$(Q)$(CC) $< $(FUZZ_MAIN) $(LIB) $(LIBS) -o $@
 
 -include $(OBJ:.o=.d) $(B)/core/main.d $(UNIT:=.d) $(TOOLS:=.d) $(FUZZ_OBJ:.o=.d)
--include $(foreach f,$(FLAVOURS),$(patsubst %.o,%.d,$(EMULATOR_$(f)))) $(NVCC_OBJ:.o=.d) $(B)/tests/emulator/test_cuda_parity.d
+-include $(patsubst %.o,%.d,$(EMULATOR_OBJ) $(EMULATED_OBJ) $(NVCC_OBJ))
 
 # ---------------------------------------------------------------- targets
 require: # what can't be built without; said once, before the compiler says it a hundred times

@@ -28,18 +28,40 @@ typedef machine_size dim3;
 #define blockDim (machine_me->block_size)
 #define gridDim (machine_me->grid_size)
 
-struct alignas(8) float2 {
-    float x, y;
-};
-struct alignas(16) float4 {
-    float x, y, z, w;
-};
-struct alignas(8) uint2 {
-    unsigned x, y;
-};
-struct alignas(16) uint4 {
-    unsigned x, y, z, w;
-};
+/* Vectors are copied number by number, so that the checked flavour sees what is read and written, and how it is aligned
+ * (a compiler may make a call of memcpy of a whole one). */
+#define MACHINE_VECTOR_2(name, type)                                                                                   \
+    struct alignas(2 * sizeof(type)) name {                                                                            \
+        type x, y;                                                                                                     \
+        name() = default;                                                                                              \
+        name(type of_x, type of_y) : x(of_x), y(of_y) {                                                                \
+        }                                                                                                              \
+        name(const name &from) : x(from.x), y(from.y) {                                                                \
+        }                                                                                                              \
+        name &operator=(const name &from) {                                                                            \
+            x = from.x, y = from.y;                                                                                    \
+            return *this;                                                                                              \
+        }                                                                                                              \
+    };
+#define MACHINE_VECTOR_4(name, type)                                                                                   \
+    struct alignas(4 * sizeof(type)) name {                                                                            \
+        type x, y, z, w;                                                                                               \
+        name() = default;                                                                                              \
+        name(type of_x, type of_y, type of_z, type of_w) : x(of_x), y(of_y), z(of_z), w(of_w) {                        \
+        }                                                                                                              \
+        name(const name &from) : x(from.x), y(from.y), z(from.z), w(from.w) {                                          \
+        }                                                                                                              \
+        name &operator=(const name &from) {                                                                            \
+            x = from.x, y = from.y, z = from.z, w = from.w;                                                            \
+            return *this;                                                                                              \
+        }                                                                                                              \
+    };
+MACHINE_VECTOR_2(float2, float)
+MACHINE_VECTOR_4(float4, float)
+MACHINE_VECTOR_2(int2, int)
+MACHINE_VECTOR_4(int4, int)
+MACHINE_VECTOR_2(uint2, unsigned)
+MACHINE_VECTOR_4(uint4, unsigned)
 inline float2 make_float2(float x, float y) {
     return {x, y};
 }

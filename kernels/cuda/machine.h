@@ -20,12 +20,13 @@ struct machine_size {
     }
 };
 
-/* The thread that runs: what it can know of itself. */
+/* The thread that runs: what it can know of itself. (__thread: thread_local asks at each use whether it is
+ * initialised.) */
 struct machine_thread {
     machine_size index, block, block_size, grid_size;
     unsigned     number, lane, warp; /* number in the block = 32 warp + lane */
 };
-extern thread_local machine_thread *machine_me;
+extern __thread machine_thread *machine_me;
 
 /* A place in a kernel's source, or in its PTX. As a last parameter it is the caller's: MACHINE_AT. */
 struct machine_place {

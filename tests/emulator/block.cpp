@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-thread_local machine_thread *machine_me;
-thread_local block          *this_block;
+__thread machine_thread *machine_me;
+__thread block          *this_block;
 
 enum { STACK = 256 * 1024 };
 
@@ -260,13 +260,13 @@ static void thread_main(void) {
     end_thread(this_block, block_me());
 }
 
-/* The thread's own data lies at the upper end of its stack's memory. Stacks begin at different distances from it: else
- * the same variable of all threads falls into the same few lines of the cache. */
+/* The thread's own data lies at the upper end of its stack's memory, at a different distance for each: else the same
+ * variable of all threads falls into the same few lines of the cache. */
 static void begin_thread(block *b, unsigned number) {
     if (number == b->threads.size()) {
         fiber flow = {};
         fiber_allocate(&flow, STACK);
-        kernel_thread *made = new (flow.high - sizeof(kernel_thread) - 64) kernel_thread();
+        kernel_thread *made = new (flow.high - sizeof(kernel_thread) - 64 - 576 * number % 8192) kernel_thread();
         made->flow = flow;
         b->threads.push_back(made);
     }
@@ -284,7 +284,7 @@ static void begin_thread(block *b, unsigned number) {
     t->groups = 0;
     memset(t->seen, 0, sizeof t->seen);
     t->seen[t->lane] = 1;
-    fiber_begin(&t->flow, reinterpret_cast<char *>(t) - 576 * number % 8192, thread_main);
+    fiber_begin(&t->flow, reinterpret_cast<char *>(t), thread_main);
     set_ready(b, t);
 }
 

@@ -18,7 +18,7 @@
 
 #include <vector>
 
-struct cell; /* checker.h */
+struct shadow; /* checker.h */
 
 enum { THREADS_MOST = 1024, SHARED_MOST = 227 * 1024, SHARED_ARENA = 512 * 1024, SHARED_GUARD = 64 };
 
@@ -78,9 +78,9 @@ struct block {
     char                     *arena;      /* shared memory, with guards between arrays */
     size_t                    arena_used; /* with the last guard */
     std::vector<shared_array> arrays;
-    cell                     *shadow; /* of the arena, when accesses are checked */
+    struct shadow            *shadow; /* of the arena, when accesses are checked */
 };
-extern thread_local block *this_block;
+extern __thread block *this_block;
 
 /* Runs block `number` of the grid. False: given up. */
 bool                  block_run(block *b, const machine_launch *launch, unsigned number, uint32_t run);

@@ -2,6 +2,8 @@
 #include "checker.h"
 
 #include <link.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* cell.flags */
@@ -11,6 +13,7 @@ enum {
     PENDING = 4,      /* an asynchronous copy will write, or has written, and was not waited for */
     MANY_WARPS = 8,   /* more warps than one have read in this epoch */
     MANY_BLOCKS = 16, /* more blocks than one have read in this launch */
+    SPLIT = 32,       /* this word's bytes have cells of their own */
 };
 
 static bool            enabled;
@@ -110,6 +113,47 @@ static void note_write(const block *b, const kernel_thread *me, const access &a,
     if (a.kind == COPY_WRITE) c->flags |= PENDING;
 }
 
+/* ---- shadows */
+static cell *new_cells(size_t count) { /* calloc: pages that nobody touches cost nothing */
+    cell *cells = static_cast<cell *>(calloc(count, sizeof(cell)));
+    if (!cells) {
+        perror("emulator: no memory for the checker");
+        abort();
+    }
+    return cells;
+}
+static shadow *shadow_new(size_t bytes) {
+    return new shadow{new_cells(bytes / 4 + 1), nullptr, bytes / 4 + 1};
+}
+void shadow_free(shadow *s) {
+    if (!s) return;
+    free(s->words);
+    free(s->bytes);
+    delete s;
+}
+
+/* Calls step(cell of byte i) for each cell of bytes at..at + bytes - 1: words where it can. */
+template <class Step> static void each_cell(shadow *s, size_t at, size_t bytes, Step step) {
+    for (size_t i = at; i < at + bytes;) {
+        cell  *word = &s->words[i / 4];
+        size_t end = i / 4 * 4 + 4 < at + bytes ? i / 4 * 4 + 4 : at + bytes;
+        bool   whole = end - i == 4;
+        if (whole && !(word->flags & SPLIT)) {
+            step(word, i - at);
+            i = end;
+            continue;
+        }
+        if (!s->bytes) s->bytes = new_cells(4 * s->count);
+        cell *of_bytes = &s->bytes[i / 4 * 4];
+        for (int k = 0; k < 4 && !(word->flags & SPLIT); k++) of_bytes[k] = *word;
+        word->flags |= SPLIT;
+        for (; i < end; i++) step(&s->bytes[i], i - at);
+        bool alike = true;
+        for (int k = 1; k < 4; k++) alike = alike && memcmp(&of_bytes[0], &of_bytes[k], sizeof(cell)) == 0;
+        if (alike) *word = of_bytes[0];
+    }
+}
+
 /* ---- words */
 static const char *name_of(access_kind kind) {
     switch (kind) {
@@ -132,51 +176,48 @@ static std::string who_text(const block *b, uint32_t run, uint32_t w, site where
     return place.empty() ? text : text + " at " + place;
 }
 
-static void tell(const block *b, const access &a, const char *memory, size_t offset, const cell &c, finding found) {
-    const char *what = name_of(a.kind);
+static const char *const kinds[] = {"", "uninitialised", "race", "race", "async-copy"}; /* by finding */
+
+static void tell(const block *b, const access &a, size_t offset, const cell &c, finding found) {
+    if (report_known(kinds[found], a.where)) return;
+    const char *what = name_of(a.kind), *memory = a.shared ? "shared" : "device";
+    auto        writer = [&] { return who_text(b, c.write_run, c.write_who, c.write_site); };
     switch (found) {
     case FINE:
         break;
     case UNINITIALISED:
-        report("uninitialised", a.where, "%s of %zu bytes of %s memory, of which byte %zu was never written", what,
+        report(kinds[found], a.where, "%s of %zu bytes of %s memory, of which byte %zu was never written", what,
                a.bytes, memory, offset);
         break;
     case COPY_UNDER_WAY:
-        report("async-copy", a.where, "%s of %zu bytes of %s memory that %s copies to, before its wait", what, a.bytes,
-               memory, who_text(b, c.write_run, c.write_who, c.write_site).c_str());
+        report(kinds[found], a.where, "%s of %zu bytes of %s memory that %s copies to, before its wait", what, a.bytes,
+               memory, writer().c_str());
         break;
     case RACE_WITH_WRITE:
-        report("race", a.where, "%s of %zu bytes of %s memory, which %s has written; nothing orders the two", what,
-               a.bytes, memory, who_text(b, c.write_run, c.write_who, c.write_site).c_str());
+        report(kinds[found], a.where, "%s of %zu bytes of %s memory, which %s has written; nothing orders the two",
+               what, a.bytes, memory, writer().c_str());
         break;
     case RACE_WITH_READ:
-        report("race", a.where, "%s of %zu bytes of %s memory, which %s%s has read; nothing orders the two", what,
+        report(kinds[found], a.where, "%s of %zu bytes of %s memory, which %s%s has read; nothing orders the two", what,
                a.bytes, memory, who_text(b, c.read_run, c.read_who, c.read_site).c_str(),
                c.flags & (MANY_WARPS | MANY_BLOCKS) ? ", with others," : "");
         break;
     }
 }
 
-/* All bytes of an access; neighbours mostly have the same past, and then the same future. One finding an access. */
-static void check_cells(const block *b, const kernel_thread *me, const access &a, cell *cells) {
-    cell before = {}, after = {};
+/* All cells of an access. One finding an access. */
+static void check_cells(const block *b, const kernel_thread *me, const access &a, shadow *s, size_t at) {
     bool told = false;
-    for (size_t i = 0; i < a.bytes; i++) {
-        if (i > 0 && memcmp(&cells[i], &before, sizeof before) == 0) {
-            cells[i] = after;
-            continue;
-        }
-        before = cells[i];
-        if (a.shared && cells[i].write_run != b->run) cells[i] = {}; /* an earlier block's */
-        finding found = judge(b, me, a, &cells[i]);
+    each_cell(s, at, a.bytes, [&](cell *c, size_t byte) {
+        if (a.shared && c->write_run != b->run) *c = {}; /* an earlier block's */
+        finding found = judge(b, me, a, c);
         if (found != FINE && !told) {
-            tell(b, a, a.shared ? "shared" : "device", i, cells[i], found);
+            tell(b, a, byte, *c, found);
             told = true;
         }
-        if (a.kind != READ || found != FINE) note_write(b, me, a, &cells[i]); /* what was told once is not told again */
-        if (a.kind == READ) note_read(b, me, &cells[i], a.where);
-        after = cells[i];
-    }
+        if (a.kind != READ || found != FINE) note_write(b, me, a, c); /* what was told once is not told again */
+        if (a.kind == READ) note_read(b, me, c, a.where);
+    });
 }
 
 /* ---- where an address lies */
@@ -204,8 +245,9 @@ static const char *outside(const access &a, const char *start, size_t bytes) {
     return a.address >= start && a.address + a.bytes <= start + bytes ? nullptr : name_of(a.kind);
 }
 
-/* The cells of an access to shared or device memory; none for a constant. False: to nothing that a kernel may touch. */
-static bool find_cells(block *b, access *a, cell **cells) {
+/* The shadow of an access to shared or device memory; none for a constant. False: to nothing that a kernel may touch.
+ */
+static bool find_shadow(block *b, access *a, shadow **found_shadow, size_t *at) {
     if (a->address >= b->arena && a->address < b->arena + SHARED_ARENA) {
         const shared_array *nearest = nullptr;
         for (const shared_array &array : b->arrays)
@@ -216,13 +258,14 @@ static bool find_cells(block *b, access *a, cell **cells) {
                    nearest ? nearest->bytes : 0, nearest && !nearest->key ? "dynamic" : "static");
             return false;
         }
-        if (!b->shadow) b->shadow = new cell[SHARED_ARENA]();
+        if (!b->shadow) b->shadow = shadow_new(SHARED_ARENA);
         a->shared = true;
-        *cells = b->shadow + (a->address - b->arena);
+        *at = (size_t)(a->address - b->arena);
+        *found_shadow = b->shadow;
         return true;
     }
     allocation *found = memory_find(a->address);
-    *cells = nullptr;
+    *found_shadow = nullptr;
     if (!found && a->kind == READ && in_constants(a->address)) return true;
     if (!found) {
         report("out-of-bounds", a->where, "%s of %zu bytes at %p, far from all memory of the device", name_of(a->kind),
@@ -234,21 +277,23 @@ static bool find_cells(block *b, access *a, cell **cells) {
                a->bytes, (long)(a->address - found->data), found->bytes);
         return false;
     }
-    if (!found->shadow) found->shadow = new cell[found->bytes]();
-    *cells = found->shadow + (a->address - found->data);
+    if (!found->shadow) found->shadow = shadow_new(found->bytes);
+    *at = (size_t)(a->address - found->data);
+    *found_shadow = found->shadow;
     return true;
 }
 
-static bool check(access a) {
-    block *b = this_block;
-    cell  *cells;
-    if (!find_cells(b, &a, &cells)) return false;
-    if (cells) check_cells(b, block_me(), a, cells);
+static bool check(access &&a) {
+    block  *b = this_block;
+    shadow *s;
+    size_t  at;
+    if (!find_shadow(b, &a, &s, &at)) return false;
+    if (s) check_cells(b, block_me(), a, s, at);
     return true;
 }
 
 static bool aligned(const void *address, size_t alignment, const char *what, size_t bytes, site where) {
-    if (reinterpret_cast<uintptr_t>(address) % alignment == 0) return true;
+    if ((reinterpret_cast<uintptr_t>(address) & (alignment - 1)) == 0) return true; /* a power of two */
     report("misaligned", where, "%s of %zu bytes at %p", what, bytes, address);
     return false;
 }
@@ -286,8 +331,8 @@ void check_copy_made(const async_copy &copy) {
     if (!enabled) return;
     block *b = this_block;
     access a = {WRITE, copy.to, copy.bytes, copy.where, true};
-    cell  *cells = b->shadow + (copy.to - b->arena);
-    for (size_t i = 0; i < copy.bytes; i++) note_write(b, block_me(), a, &cells[i]);
+    each_cell(b->shadow, (size_t)(copy.to - b->arena), copy.bytes,
+              [&](cell *c, size_t) { note_write(b, block_me(), a, c); });
 }
 
 void check_atomic(const void *address, size_t bytes, machine_place at) {
@@ -300,20 +345,22 @@ void check_atomic(const void *address, size_t bytes, machine_place at) {
 /* ---- the host's copies: before or after all launches */
 void check_host_write(allocation *a, const char *device, size_t bytes) {
     if (!enabled) return;
-    if (!a->shadow) a->shadow = new cell[a->bytes]();
-    for (size_t i = 0; i < bytes; i++) {
-        cell *c = &a->shadow[device - a->data] + i;
+    if (!a->shadow) a->shadow = shadow_new(a->bytes);
+    each_cell(a->shadow, (size_t)(device - a->data), bytes, [](cell *c, size_t) {
         *c = {};
         c->flags = WRITTEN;
-    }
+    });
 }
 void check_host_read(const allocation *a, const char *device, size_t bytes) {
     if (!enabled) return;
-    for (size_t i = 0; i < bytes; i++) {
-        size_t at = (size_t)(device - a->data) + i;
-        if (a->shadow && a->shadow[at].flags & WRITTEN) continue;
-        report("uninitialised", NO_SITE, "copy to the host of byte %zu of an allocation of %zu, never written", at,
-               a->bytes);
-        return;
-    }
+    bool   all = a->shadow != nullptr;
+    size_t start = (size_t)(device - a->data), first = 0;
+    if (all)
+        each_cell(a->shadow, start, bytes, [&](const cell *c, size_t byte) {
+            if (all && !(c->flags & WRITTEN)) first = byte;
+            all = all && c->flags & WRITTEN;
+        });
+    if (!all)
+        report("uninitialised", NO_SITE, "copy to the host of byte %zu of an allocation of %zu, never written",
+               start + first, a->bytes);
 }

@@ -1,7 +1,8 @@
 /* checker.h -- every load and store against what a CUDA machine promises: is it within an array, aligned, of bytes that
  * were written, and ordered after what others did to the same bytes?
  *
- * Each byte of shared and device memory has a cell: who wrote it last, who has read it since. Two accesses of one byte,
+ * Each byte of shared and device memory has a cell: who wrote it last, who has read it since (the four bytes of a word
+ * share one, until an access is to some of them only). Two accesses of one byte,
  * at least one of them a write, not both atomic, are a race unless something orders them: an earlier launch; the same
  * thread; a barrier of the block between them; a __syncwarp that both threads took part in. A shuffle orders nothing,
  * and nothing orders blocks of one launch. So a race is found from the barriers that are missing, not from the order
@@ -25,6 +26,13 @@ struct cell {
     uint32_t read_run, read_epoch, read_who, read_other;    /* read_other: a second lane of the same warp, or 0 */
     uint32_t read_site, flags;
 };
+
+struct shadow { /* of some memory */
+    cell  *words;
+    cell  *bytes; /* of words whose cell says that they are split; none before the first is */
+    size_t count; /* words */
+};
+void shadow_free(shadow *s);
 
 /* Are loads and stores checked? The checked flavour's objects say so when the program starts, PTX before it runs. */
 void checker_enable(bool enable);

@@ -15,6 +15,17 @@
 
 enum { POISON = 0xff };
 
+/* Guards are NaN as bf16 and as float, and differ from one allocation to the next: what is copied from one guard to
+ * another shows. */
+static void fill_guard(char *guard, uint16_t pattern) {
+    for (size_t i = 0; i < MEMORY_GUARD; i += sizeof pattern) memcpy(guard + i, &pattern, sizeof pattern);
+}
+static long first_change(const char *guard, uint16_t pattern) { /* -1: none */
+    for (long i = 0; i < MEMORY_GUARD; i++)
+        if (guard[i] != reinterpret_cast<const char *>(&pattern)[i % 2]) return i;
+    return -1;
+}
+
 static std::map<const char *, allocation> allocations; /* by address */
 static allocation                        *last_found;  /* mostly the next one, too */
 
@@ -30,8 +41,12 @@ void *emulator_alloc(size_t bytes) {
     memset(first, POISON, inner);
     mprotect(mapping, page, PROT_NONE);
     mprotect(first + inner, page, PROT_NONE);
-    char *data = first + MEMORY_GUARD; /* page-aligned */
-    allocations[data] = {data, bytes, static_cast<char *>(mapping), mapped, nullptr};
+    char           *data = first + MEMORY_GUARD; /* page-aligned */
+    static unsigned made;
+    uint16_t        pattern = (uint16_t)(0x7f81 + made++ % 120);
+    fill_guard(data - MEMORY_GUARD, pattern);
+    fill_guard(data + bytes, pattern);
+    allocations[data] = {data, bytes, static_cast<char *>(mapping), mapped, pattern, nullptr};
     return data;
 }
 
@@ -43,7 +58,7 @@ void emulator_free(void *device) {
         return;
     }
     memory_check_guards("before free");
-    delete[] found->second.shadow;
+    shadow_free(found->second.shadow);
     munmap(found->second.mapping, found->second.mapped);
     allocations.erase(found);
     last_found = nullptr;
@@ -81,18 +96,15 @@ void emulator_read(void *host, const void *device, size_t bytes) {
     memcpy(host, device, bytes);
 }
 
-static void check_guard(const allocation &a, char *from, const char *kernel) {
-    for (char *p = from; p < from + MEMORY_GUARD; p++) {
-        if ((unsigned char)*p == POISON) continue;
-        report("out-of-bounds", NO_SITE, "kernel %s: byte %ld of an allocation of %zu bytes has been written", kernel,
-               (long)(p - a.data), a.bytes);
-        memset(from, POISON, MEMORY_GUARD);
-        return;
-    }
-}
 void memory_check_guards(const char *kernel) {
     for (auto &entry : allocations) {
-        check_guard(entry.second, entry.second.data - MEMORY_GUARD, kernel);
-        check_guard(entry.second, entry.second.data + entry.second.bytes, kernel);
+        allocation &a = entry.second;
+        for (long start : {-(long)MEMORY_GUARD, (long)a.bytes}) {
+            long change = first_change(a.data + start, a.guard);
+            if (change < 0) continue;
+            report("out-of-bounds", NO_SITE, "kernel %s: byte %ld of an allocation of %zu bytes has been written",
+                   kernel, start + change, a.bytes);
+            fill_guard(a.data + start, a.guard);
+        }
     }
 }

@@ -1,7 +1,8 @@
 /* memory.h -- device memory: each allocation lies between guard zones of 4 KB, and those between pages that fault.
  *
- * New memory and guards are full of 0xff: NaN. A little way around an allocation, a read finds NaN and a write is found
- * after the launch (at once, when accesses are checked); further away, the access faults and is reported as that.
+ * New memory is full of 0xff: NaN; guards are other NaNs. A little way around an allocation, a read finds NaN and a
+ * write is found after the launch (at once, when accesses are checked); further away, the access faults and is reported
+ * as that.
  *
  * Owner: see emulator.h. Fails: no memory ends the program.
  */
@@ -9,17 +10,19 @@
 #define CT_EMULATOR_MEMORY_H
 
 #include <stddef.h>
+#include <stdint.h>
 
-struct cell; /* checker.h */
+struct shadow; /* checker.h */
 
 enum { MEMORY_GUARD = 4096 };
 
 struct allocation {
-    char  *data;
-    size_t bytes;
-    char  *mapping; /* with guards and the pages that fault */
-    size_t mapped;
-    cell  *shadow; /* of each byte, from the first checked access on */
+    char          *data;
+    size_t         bytes;
+    char          *mapping; /* with guards and the pages that fault */
+    size_t         mapped;
+    uint16_t       guard;  /* what its guards are full of */
+    struct shadow *shadow; /* of each byte, from the first checked access on */
 };
 
 /* The allocation that the address lies in, or in whose guard zones. */

@@ -94,21 +94,24 @@ std::string site_text(site where) {
 /* ---- reports */
 enum { KEPT = 100 };
 static std::vector<std::string>               reports;
-static std::set<std::pair<std::string, site>> told; /* a kind and its site are kept once */
+static std::set<std::pair<site, std::string>> told; /* a kind and its site are kept once */
 static int                                    count;
 
+bool report_known(const char *kind, site where) {
+    std::lock_guard<std::mutex> guard(lock);
+    bool                        known = where != NO_SITE && told.count({where, kind});
+    count += known;
+    return known;
+}
+
 void report(const char *kind, site where, const char *format, ...) {
+    if (report_known(kind, where)) return;
     char    what[1000];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
     std::string text = std::string(kind) + ": " + what;
-    {
-        std::lock_guard<std::mutex> guard(lock);
-        count++;
-        if (where != NO_SITE && !told.emplace(kind, where).second) return;
-    }
     if (machine_me) {
         char                  who[200];
         const machine_thread *me = machine_me;
@@ -121,6 +124,8 @@ void report(const char *kind, site where, const char *format, ...) {
         text += " [" + site_text(where) + "]";
     }
     std::lock_guard<std::mutex> guard(lock);
+    told.emplace(where, kind);
+    count++;
     if (reports.size() < KEPT) reports.push_back(text);
 }
 

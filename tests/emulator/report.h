@@ -23,6 +23,8 @@ site        site_of_place(machine_place place);
 site        site_of_code(const void *return_address);
 std::string site_text(site where); /* "kernels/cuda/layernorm.cu:41" */
 
+/* Has this kind been reported of this site? Then it is counted, and there is no need to find words. */
+bool report_known(const char *kind, site where);
 /* Says kernel, block and thread of the thread that runs here, if one does. */
 void report(const char *kind, site where, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
