@@ -5,7 +5,7 @@
 #ifndef CT_CUDA_BUILTINS_H
 #define CT_CUDA_BUILTINS_H
 
-#include "kernels/cuda/bf16.h"
+#include "kernels/bf16.h"
 #include "kernels/cuda/machine.h"
 
 #include <math.h>
@@ -87,6 +87,26 @@ inline int __float_as_int(float x) {
 }
 inline float __int_as_float(int x) {
     return machine_bits<float>(x);
+}
+
+/* ---- bf16 */
+struct __nv_bfloat16 {
+    uint16_t bits;
+};
+struct alignas(4) __nv_bfloat162 {
+    __nv_bfloat16 x, y;
+};
+inline float __bfloat162float(__nv_bfloat16 value) {
+    return ct_bf16_float(value.bits);
+}
+inline __nv_bfloat16 __float2bfloat16_rn(float value) {
+    return {ct_bf16_round(value)};
+}
+inline __nv_bfloat16 __float2bfloat16(float value) {
+    return __float2bfloat16_rn(value);
+}
+inline __nv_bfloat162 __floats2bfloat162_rn(float x, float y) {
+    return {__float2bfloat16_rn(x), __float2bfloat16_rn(y)};
 }
 
 /* ---- barriers and warp-wide functions */

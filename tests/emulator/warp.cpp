@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "kernels/cuda/bf16.h"
+#include "kernels/bf16.h"
 
 /* shfl.sync: the manual's pseudo-code, for one lane: where its value comes from */
 static uint32_t source_lane(uint32_t lane, shuffle_operands &s) {
@@ -76,7 +76,7 @@ static void ldmatrix(void *const operands[LANES]) {
  *   b[r] low, high: rows 2 in + 8 r, and the next; column group
  *   c[r], d[r]:     row group + 8 (r >= 2), column 2 in + (r odd) */
 static float half_of(uint32_t pair, unsigned upper) {
-    return __bfloat162float({(uint16_t)(pair >> (16 * upper))});
+    return ct_bf16_float((uint16_t)(pair >> (16 * upper)));
 }
 static void mma(void *const operands[LANES]) {
     float a[16][16], b[16][8], d[16][8];
