@@ -99,7 +99,13 @@ EMULATOR_SRC := $(filter-out $(EMULATOR_TESTS),$(wildcard tests/emulator/*.cpp))
 EMULATOR_OBJ := $(EMULATOR_SRC:%.cpp=$(B)/%.o) $(B)/kernels/cuda/backend.o $(addprefix $(B)/,$(addsuffix .o,$(basename $(EMULATOR_TESTS))))
 EMULATED_OBJ := $(foreach f,$(FLAVOURS),$(EMULATED_CU:%.cu=$(B)/%.$(f).o))
 .SECONDARY: $(EMULATOR_OBJ) $(EMULATED_OBJ)
-EMULATED := $(if $(CT_CXX),$(if $(filter release debug,$(PROFILE)),$(foreach f,$(FLAVOURS),$(patsubst %,$(B)/tests/%_$(f),$(basename $(notdir $(EMULATOR_TESTS)))))))
+# A third flavour where nvcc is: the PTX that it makes of them, interpreted (tests/emulator/ptx).
+PTX_OBJ := $(patsubst %.cpp,$(B)/%.o,$(wildcard tests/emulator/ptx/*.cpp))
+.SECONDARY: $(PTX_OBJ)
+$(B)/tests/emulator/ptx/arithmetic.o: ALL_CXXFLAGS += -frounding-math
+ARCHITECTURES := 80 90 100 120
+PTX := $(if $(NVCC),$(if $(filter release,$(PROFILE)),$(foreach a,$(ARCHITECTURES),$(patsubst %.cu,$(B)/tests/ptx/sm_$(a)/%.ptx,$(notdir $(EMULATED_CU))))))
+EMULATED := $(if $(CT_CXX),$(if $(filter release debug,$(PROFILE)),$(foreach f,$(FLAVOURS) $(if $(PTX),ptx),$(patsubst %,$(B)/tests/%_$(f),$(basename $(notdir $(EMULATOR_TESTS)))))))
 
 # A change of compiler or flags rebuilds.
 STAMP := $(B)/flags
@@ -140,13 +146,22 @@ $(B)/%.o: %.cpp $(STAMP) | $(CONFIG) require
 	@mkdir -p $(@D)
 	$(Q)$(CT_CXX) $(ALL_CXXFLAGS) -MMD -MP -c $< -o $@
 # what nvcc makes of them for each architecture that we ship, and PTX for later ones
-ARCHITECTURES := 80 90 100 120
 GENCODE := $(foreach a,$(ARCHITECTURES),-gencode arch=compute_$(a),code=sm_$(a)) -gencode arch=compute_80,code=compute_80
 NVCC_OBJ := $(if $(NVCC),$(if $(filter release,$(PROFILE)),$(CU_SRC:%.cu=$(B)/%.nvcc.o)))
 $(B)/%.nvcc.o: %.cu $(STAMP) | $(CONFIG) require
 	$(call say,NVCC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(NVCC) -std=c++17 -I. -O3 -lineinfo -Werror all-warnings -Xcompiler -Wall,-Wextra,-fPIC $(GENCODE) -MMD -MP -c $< -o $@
+define ptx_rule
+$(B)/tests/ptx/sm_$(1)/$(basename $(notdir $(2))).ptx: $(2) $(STAMP) | $(CONFIG) require
+	$$(call say,PTX,"$$< (sm_$(1))")
+	@mkdir -p $$(@D)
+	$$(Q)$$(NVCC) -std=c++17 -I. -O3 -lineinfo -Werror all-warnings -arch=compute_$(1) -ptx -MMD -MP $$< -o $$@
+endef
+$(foreach a,$(ARCHITECTURES),$(foreach f,$(EMULATED_CU),$(eval $(call ptx_rule,$(a),$(f)))))
+$(B)/tests/%_ptx: $(B)/tests/emulator/%.o $(PTX_OBJ) $(B)/libemulator_fast.a $(LIB) $(PTX)
+	$(call say,TEST,$@)
+	$(Q)$(CT_CXX) $(filter-out %.ptx,$^) $(LIBS) $(CMOCKA_LIBS) -o $@
 define flavour_rule
 $(B)/%.$(1).o: %.cu $(STAMP) | $(CONFIG) require
 	$$(call say,C++,"$$< ($(1))")
@@ -181,7 +196,7 @@ $(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(filter %.o,$(FUZZ_MAIN)) $(LIB)
 	$(Q)$(CC) $< $(FUZZ_MAIN) $(LIB) $(LIBS) -o $@
 
 -include $(OBJ:.o=.d) $(B)/core/main.d $(UNIT:=.d) $(TOOLS:=.d) $(FUZZ_OBJ:.o=.d)
--include $(patsubst %.o,%.d,$(EMULATOR_OBJ) $(EMULATED_OBJ) $(NVCC_OBJ))
+-include $(patsubst %.o,%.d,$(EMULATOR_OBJ) $(EMULATED_OBJ) $(PTX_OBJ) $(NVCC_OBJ)) $(PTX:.ptx=.d)
 
 # ---------------------------------------------------------------- targets
 require: # what can't be built without; said once, before the compiler says it a hundred times

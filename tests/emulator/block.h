@@ -16,6 +16,7 @@
 #include "report.h"
 #include "warp.h"
 
+#include <string>
 #include <vector>
 
 struct shadow; /* checker.h */
@@ -102,5 +103,13 @@ void copies_finish(kernel_thread *me, unsigned last_group);
 
 /* launch.cpp */
 extern emulator_schedule the_schedule;
+/* Another front end takes a launch over by giving it a body of its own. The first to be added is the first in use. */
+struct front_end {
+    std::string name;
+    void (*begin)(const front_end &self);           /* it is in use from now on */
+    const char *(*take_over)(machine_launch &launch); /* NULL, or why it can't */
+    int (*unexecuted)(void (*tell)(const char *instruction));
+};
+void launch_add_front_end(const front_end &added);
 
 #endif

@@ -43,6 +43,13 @@ typedef struct emulator_schedule {
 } emulator_schedule;
 void emulator_set_schedule(emulator_schedule schedule);
 
+/* ---- what runs: the kernels as the host compiler made them; in the PTX flavour, as nvcc did for each architecture */
+int         emulator_front_ends(void);
+const char *emulator_front_end(int number); /* its name: "C++", "PTX of sm_90" */
+void        emulator_use_front_end(int number);
+/* Instructions of this front end's kernels, of those launched, that no thread has executed; each is told. */
+int         emulator_unexecuted(void (*tell)(const char *instruction));
+
 /* ---- device memory */
 void *emulator_alloc(size_t bytes);
 void  emulator_free(void *device);

@@ -20,6 +20,31 @@ void emulator_set_schedule(emulator_schedule schedule) {
     the_schedule = schedule;
 }
 
+/* ---- front ends */
+static std::vector<front_end> &front_ends(void) {
+    static std::vector<front_end> list;
+    return list;
+}
+static const front_end *in_use;
+
+void launch_add_front_end(const front_end &added) {
+    front_ends().push_back(added);
+}
+int emulator_front_ends(void) {
+    return front_ends().empty() ? 1 : (int)front_ends().size();
+}
+const char *emulator_front_end(int number) {
+    return front_ends().empty() ? "C++" : front_ends()[(size_t)number].name.c_str();
+}
+void emulator_use_front_end(int number) {
+    if (front_ends().empty()) return;
+    in_use = &front_ends()[(size_t)number];
+    in_use->begin(*in_use);
+}
+int emulator_unexecuted(void (*tell)(const char *instruction)) {
+    return in_use ? in_use->unexecuted(tell) : 0;
+}
+
 /* ---- a block's place in memory, kept between launches */
 static std::vector<block *> idle;
 static std::mutex           idle_lock;
@@ -105,9 +130,12 @@ static std::vector<unsigned> order_of(unsigned blocks) {
     return order;
 }
 
-const char *machine_run(const machine_launch &launch) {
+const char *machine_run(const machine_launch &asked) {
     static uint32_t runs = 1; /* blocks begun, in all launches; 0 is nobody */
+    machine_launch  launch = asked;
     const char     *refused = refuse(launch);
+    if (!refused && !in_use) emulator_use_front_end(0);
+    if (!refused && in_use) refused = in_use->take_over(launch);
     if (refused) return refused;
     unsigned              blocks = launch.grid.x * launch.grid.y * launch.grid.z;
     std::vector<unsigned> order = order_of(blocks);

@@ -54,9 +54,12 @@ static ct_status run_cuda(ct_op op, op_arrays *arrays) {
 }
 
 static void parity(void **state) {
-    for (int order = 0; order < EMULATOR_ORDERS; order++) {
-        emulator_set_schedule((emulator_schedule){.order = (emulator_order)order, .seed = 7});
-        check_op((ct_op)(intptr_t)*state, run_cuda);
+    for (int front_end = 0; front_end < emulator_front_ends(); front_end++) {
+        emulator_use_front_end(front_end);
+        for (int order = 0; order < EMULATOR_ORDERS; order++) {
+            emulator_set_schedule((emulator_schedule){.order = (emulator_order)order, .seed = 7});
+            check_op((ct_op)(intptr_t)*state, run_cuda);
+        }
     }
 }
 

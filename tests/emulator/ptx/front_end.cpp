@@ -1,0 +1,144 @@
+/* front_end.cpp -- launches of compiled kernels, taken over by the PTX that nvcc made of the same source: found by the
+ * name of the compiled function, which both compilers spell alike but for the L of an internal one. */
+#include "run.h"
+
+#include "tests/emulator/block.h"
+#include "tests/emulator/checker.h"
+
+#include <dirent.h>
+#include <elf.h>
+#include <link.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <set>
+
+/* ---- names of functions: this program's own symbol table, by address */
+static std::map<uintptr_t, std::string> read_names(void) {
+    std::map<uintptr_t, std::string> names;
+    std::ifstream                    self("/proc/self/exe", std::ios::binary);
+    std::string                      all((std::istreambuf_iterator<char>(self)), std::istreambuf_iterator<char>());
+    const char                      *base = all.data();
+    const ElfW(Ehdr) *head = reinterpret_cast<const ElfW(Ehdr) *>(base);
+    const ElfW(Shdr) *sections = reinterpret_cast<const ElfW(Shdr) *>(base + head->e_shoff);
+    uintptr_t loaded = 0; /* where the program lies: of a position-independent one not where its symbols say */
+    dl_iterate_phdr(
+        [](struct dl_phdr_info *info, size_t, void *to) {
+            *static_cast<uintptr_t *>(to) = info->dlpi_addr;
+            return 1; /* the first is the program */
+        },
+        &loaded);
+    for (int s = 0; s < head->e_shnum; s++) {
+        if (sections[s].sh_type != SHT_SYMTAB) continue;
+        const ElfW(Sym) *symbols = reinterpret_cast<const ElfW(Sym) *>(base + sections[s].sh_offset);
+        const char *texts = base + sections[sections[s].sh_link].sh_offset;
+        for (size_t k = 0; k < sections[s].sh_size / sizeof *symbols; k++)
+            if (ELF64_ST_TYPE(symbols[k].st_info) == STT_FUNC)
+                names[loaded + symbols[k].st_value] = texts + symbols[k].st_name;
+    }
+    return names;
+}
+static std::string name_of(void (*function)(void)) {
+    static const std::map<uintptr_t, std::string> names = read_names();
+    auto                                          found = names.find(reinterpret_cast<uintptr_t>(function));
+    std::string                                   name = found == names.end() ? "" : found->second;
+    if (name.compare(0, 3, "_ZL") == 0) name.erase(2, 1);
+    return name.substr(0, name.find('.')); /* gcc's clones */
+}
+
+/* ---- programs of the architecture in use */
+typedef std::vector<std::unique_ptr<ptx_program>> programs;
+static std::map<std::string, programs>            by_architecture;
+static programs                                  *in_use;
+
+struct taken {
+    const ptx_program  *program;
+    const ptx_function *kernel;
+};
+static taken                          running; /* launches come one by one */
+static std::set<const ptx_function *> launched;
+
+static void run_thread(const machine_launch &launch) {
+    ptx_run_kernel(running.program, running.kernel, launch);
+}
+
+static const char *take_over(machine_launch &launch) {
+    std::string name = name_of(launch.kernel_address);
+    running = {nullptr, nullptr};
+    for (const auto &program : *in_use) {
+        auto found = program->functions.find(name);
+        if (found != program->functions.end() && found->second->kernel) running = {program.get(), found->second};
+    }
+    if (!running.kernel) {
+        report("launch", NO_SITE, "kernel %s (%s) is not in the PTX", launch.kernel, name.c_str());
+        return "it is not in the PTX";
+    }
+    bool same = running.kernel->inputs.size() == launch.argument_count;
+    for (size_t k = 0; same && k < launch.argument_count; k++)
+        same = running.kernel->inputs[k].bytes == launch.arguments[k].bytes;
+    if (!same) return "its parameters differ from those in its PTX";
+    for (const auto &function : running.program->functions) /* and what it may call */
+        if (function.second == running.kernel || !function.second->kernel) launched.insert(function.second);
+    launch.body = run_thread;
+    return nullptr;
+}
+
+static int unexecuted(void (*tell)(const char *instruction)) {
+    int count = 0;
+    for (const auto &program : *in_use)
+        for (const auto &function : program->functions) {
+            if (!launched.count(function.second)) continue;
+            for (const ptx_instruction &i : function.second->code) {
+                if (i.executed) continue;
+                std::string source = i.file ? std::string(i.file) + ":" + std::to_string(i.source_line) : "";
+                tell((program->file + ":" + std::to_string(i.line) + ": " + i.text + "  " + source).c_str());
+                count++;
+            }
+        }
+    return count;
+}
+
+/* ---- PTX lies in folders beside the program: ptx/sm_90/layernorm.ptx. They are front ends from the start. */
+static std::string folder_of_ptx(void) {
+    char    self[4096];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[n > 0 ? n : 0] = 0;
+    std::string path(self);
+    return path.substr(0, path.rfind('/')) + "/ptx";
+}
+static std::vector<std::string> names_in(const std::string &folder) {
+    std::vector<std::string> names;
+    if (DIR *entries = opendir(folder.c_str())) {
+        while (const dirent *entry = readdir(entries))
+            if (entry->d_name[0] != '.') names.push_back(entry->d_name);
+        closedir(entries);
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+static void begin(const front_end &self) {
+    std::string architecture = self.name.substr(self.name.rfind(' ') + 1), folder = folder_of_ptx() + "/" + architecture;
+    in_use = &by_architecture[architecture];
+    if (in_use->empty())
+        for (const std::string &file : names_in(folder))
+            if (file.size() > 4 && file.compare(file.size() - 4, 4, ".ptx") == 0)
+                in_use->emplace_back(ptx_read((folder + "/" + file).c_str()));
+    checker_enable(true);
+}
+
+__attribute__((constructor)) static void add(void) {
+    std::vector<std::string> architectures = names_in(folder_of_ptx());
+    for (const std::string &architecture : architectures)
+        launch_add_front_end({"PTX of " + architecture, begin, take_over, unexecuted});
+    if (architectures.empty()) {
+        fprintf(stderr, "no PTX in %s\n", folder_of_ptx().c_str());
+        exit(1);
+    }
+}
