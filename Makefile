@@ -95,17 +95,17 @@ FLAVOURS := fast checked
 FLAVOUR_fast    := -fno-exceptions
 FLAVOUR_checked := -O1 -g -fno-exceptions -fsanitize=thread,alignment,bounds
 EMULATOR_TESTS := $(wildcard tests/emulator/test_*)
-EMULATOR_SRC := $(filter-out $(EMULATOR_TESTS),$(wildcard tests/emulator/*.cpp))
+PTX_FRONT_END := $(B)/tests/emulator/ptx/front_end.o
+EMULATOR_SRC := $(filter-out $(EMULATOR_TESTS) $(PTX_FRONT_END:$(B)/%.o=%.cpp),$(wildcard tests/emulator/*.cpp tests/emulator/ptx/*.cpp))
 EMULATOR_OBJ := $(EMULATOR_SRC:%.cpp=$(B)/%.o) $(B)/kernels/cuda/backend.o $(addprefix $(B)/,$(addsuffix .o,$(basename $(EMULATOR_TESTS))))
 EMULATED_OBJ := $(foreach f,$(FLAVOURS),$(EMULATED_CU:%.cu=$(B)/%.$(f).o))
-.SECONDARY: $(EMULATOR_OBJ) $(EMULATED_OBJ)
+.SECONDARY: $(EMULATOR_OBJ) $(EMULATED_OBJ) $(PTX_FRONT_END)
 # A third flavour where nvcc is: the PTX that it makes of them, interpreted (tests/emulator/ptx).
-PTX_OBJ := $(patsubst %.cpp,$(B)/%.o,$(wildcard tests/emulator/ptx/*.cpp))
-.SECONDARY: $(PTX_OBJ)
 $(B)/tests/emulator/ptx/arithmetic.o: ALL_CXXFLAGS += -frounding-math
 ARCHITECTURES := 80 90 100 120
 PTX := $(if $(NVCC),$(if $(filter release,$(PROFILE)),$(foreach a,$(ARCHITECTURES),$(patsubst %.cu,$(B)/tests/ptx/sm_$(a)/%.ptx,$(notdir $(EMULATED_CU))))))
-EMULATED := $(if $(CT_CXX),$(if $(filter release debug,$(PROFILE)),$(foreach f,$(FLAVOURS) $(if $(PTX),ptx),$(patsubst %,$(B)/tests/%_$(f),$(basename $(notdir $(EMULATOR_TESTS)))))))
+EMULATED_ALL := $(foreach f,$(FLAVOURS) $(if $(PTX),ptx),$(patsubst %,$(B)/tests/%_$(f),$(basename $(notdir $(EMULATOR_TESTS)))))
+EMULATED := $(if $(CT_CXX),$(if $(filter release debug,$(PROFILE)),$(filter-out %/test_ptx_checked %/test_ptx_ptx,$(EMULATED_ALL))))
 
 # A change of compiler or flags rebuilds.
 STAMP := $(B)/flags
@@ -159,7 +159,7 @@ $(B)/tests/ptx/sm_$(1)/$(basename $(notdir $(2))).ptx: $(2) $(STAMP) | $(CONFIG)
 	$$(Q)$$(NVCC) -std=c++17 -I. -O3 -lineinfo -Werror all-warnings -arch=compute_$(1) -ptx -MMD -MP $$< -o $$@
 endef
 $(foreach a,$(ARCHITECTURES),$(foreach f,$(EMULATED_CU),$(eval $(call ptx_rule,$(a),$(f)))))
-$(B)/tests/%_ptx: $(B)/tests/emulator/%.o $(PTX_OBJ) $(B)/libemulator_fast.a $(LIB) $(PTX)
+$(B)/tests/%_ptx: $(B)/tests/emulator/%.o $(PTX_FRONT_END) $(B)/libemulator_fast.a $(LIB) $(PTX)
 	$(call say,TEST,$@)
 	$(Q)$(CT_CXX) $(filter-out %.ptx,$^) $(LIBS) $(CMOCKA_LIBS) -o $@
 define flavour_rule
@@ -196,7 +196,7 @@ $(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(filter %.o,$(FUZZ_MAIN)) $(LIB)
 	$(Q)$(CC) $< $(FUZZ_MAIN) $(LIB) $(LIBS) -o $@
 
 -include $(OBJ:.o=.d) $(B)/core/main.d $(UNIT:=.d) $(TOOLS:=.d) $(FUZZ_OBJ:.o=.d)
--include $(patsubst %.o,%.d,$(EMULATOR_OBJ) $(EMULATED_OBJ) $(PTX_OBJ) $(NVCC_OBJ)) $(PTX:.ptx=.d)
+-include $(patsubst %.o,%.d,$(EMULATOR_OBJ) $(EMULATED_OBJ) $(PTX_FRONT_END) $(NVCC_OBJ)) $(PTX:.ptx=.d)
 
 # ---------------------------------------------------------------- targets
 require: # what can't be built without; said once, before the compiler says it a hundred times
@@ -211,7 +211,7 @@ demo: ready ## from nothing to new music in out/demo (installs what is missing)
 	@$(MAKE) --no-print-directory all
 	@tests/demo.sh $(BIN)
 
-test test-all test-faults: INSTALL := --tests
+test test-all test-faults test-kernels: INSTALL := --tests
 test: ready ## unit and end-to-end tests (installs what is missing)
 	@$(MAKE) --no-print-directory test-run
 tools: $(TOOLS) ## measuring tools under build/<profile>/tools
@@ -227,6 +227,10 @@ test-all: ready ## also what takes long: accuracy on real music, sanitizers, tra
 test-faults: ready ## every place where a run can fail or be killed, and a hundred kills of each stage (half an hour)
 	@$(MAKE) --no-print-directory all
 	@tests/run --all --only 'long/(faults|kills)' $(BIN) $(B)
+
+test-kernels: ready ## the kernels in every order of threads, also as PTX of each architecture
+	@$(MAKE) --no-print-directory test-build
+	@CANTUS_PTX=all tests/run --only 'test_(cuda|bugs|ptx|machine)' $(BIN) $(B)
 
 TIME ?= 60
 fuzz: ## fuzz every reader of outside files with clang's libFuzzer, TIME=60 seconds each; findings: build/fuzz/findings
@@ -264,4 +268,4 @@ clean: ## remove everything built
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all require deps ready demo test test-build test-run test-all test-faults tools fuzz fuzz-build reference lint tidy format readme install config clean help
+.PHONY: all require deps ready demo test test-build test-run test-all test-faults test-kernels tools fuzz fuzz-build reference lint tidy format readme install config clean help

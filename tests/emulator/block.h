@@ -106,7 +106,7 @@ extern emulator_schedule the_schedule;
 /* Another front end takes a launch over by giving it a body of its own. The first to be added is the first in use. */
 struct front_end {
     std::string name;
-    void (*begin)(const front_end &self);           /* it is in use from now on */
+    void (*begin)(const front_end &self);             /* it is in use from now on */
     const char *(*take_over)(machine_launch &launch); /* NULL, or why it can't */
     int (*unexecuted)(void (*tell)(const char *instruction));
 };

@@ -63,9 +63,18 @@ static void parity(void **state) {
     }
 }
 
+static void say(const char *instruction) {
+    if (getenv("CANTUS_TEST_VERBOSE")) printf("    %s\n", instruction);
+}
+
 int main(void) {
 #define PARITY(name) {#name, parity, NULL, NULL, (void *)(intptr_t)CT_OP_##name},
     const struct CMUnitTest tests[] = {CT_CUDA_OPS(PARITY)};
-    printf("emulated CUDA machine: %s\n", emulator_checks_accesses() ? "every load and store checked" : "fast");
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int                     failed = cmocka_run_group_tests(tests, NULL, NULL);
+    for (int front_end = 0; front_end < emulator_front_ends(); front_end++) {
+        emulator_use_front_end(front_end);
+        printf("%s%s: %d instructions never executed\n", emulator_front_end(front_end),
+               emulator_checks_accesses() ? ", every load and store checked" : "", emulator_unexecuted(say));
+    }
+    return failed;
 }

@@ -63,13 +63,13 @@ uint64_t ptx_narrow(uint64_t value, ptx_type type) {
 
 /* ---- floats. A rounding mode other than to nearest lasts for one operation. */
 struct rounding {
-    int before;
-    rounding(ptx_rounding mode) : before(fegetround()) {
+    bool other;
+    rounding(ptx_rounding mode) : other(mode != NEAREST) {
         static const int modes[] = {FE_TONEAREST, FE_TOWARDZERO, FE_DOWNWARD, FE_UPWARD};
-        if (mode != NEAREST) fesetround(modes[mode]);
+        if (other) fesetround(modes[mode]);
     }
     ~rounding() {
-        fesetround(before);
+        if (other) fesetround(FE_TONEAREST);
     }
 };
 
@@ -190,9 +190,9 @@ static uint64_t product(const ptx_instruction &i, uint64_t a, uint64_t b) {
 
 /* a + b + in, of the type's width; the carry out of it where .cc asks for it */
 static uint64_t add_carry(const ptx_instruction &i, uint64_t a, uint64_t b, bool in, bool *carry) {
-    unsigned          width = width_of(i.type);
-    uint64_t          mask = width == 64 ? ~(uint64_t)0 : ((uint64_t)1 << width) - 1;
-    unsigned_128      sum = (unsigned_128)(a & mask) + (b & mask) + in;
+    unsigned     width = width_of(i.type);
+    uint64_t     mask = width == 64 ? ~(uint64_t)0 : ((uint64_t)1 << width) - 1;
+    unsigned_128 sum = (unsigned_128)(a & mask) + (b & mask) + in;
     if (i.flags & CARRY) *carry = sum >> width & 1;
     return (uint64_t)sum;
 }
@@ -365,10 +365,10 @@ static bool joined(ptx_how how, bool a, bool b) {
     return how == WITH_AND ? a && b : how == WITH_OR ? a || b : how == WITH_XOR ? a != b : a;
 }
 static uint64_t comparison(const ptx_instruction &i, const uint64_t *v) {
-    bool result = i.type == F32          ? compare(i, f32(v[0]), f32(v[1]))
-                  : i.type == F64        ? compare(i, f64(v[0]), f64(v[1]))
-                  : is_signed(i.type)    ? compare(i, (int64_t)ptx_narrow(v[0], i.type), (int64_t)ptx_narrow(v[1], i.type))
-                                         : compare(i, ptx_narrow(v[0], i.type), ptx_narrow(v[1], i.type));
+    bool result = i.type == F32       ? compare(i, f32(v[0]), f32(v[1]))
+                  : i.type == F64     ? compare(i, f64(v[0]), f64(v[1]))
+                  : is_signed(i.type) ? compare(i, (int64_t)ptx_narrow(v[0], i.type), (int64_t)ptx_narrow(v[1], i.type))
+                                      : compare(i, ptx_narrow(v[0], i.type), ptx_narrow(v[1], i.type));
     return joined(i.how, result, i.how != PLAIN && v[2] & 1);
 }
 
@@ -390,7 +390,7 @@ uint64_t ptx_compute(const ptx_instruction &i, const uint64_t *v, bool *carry) {
     uint64_t result = of_whole(i, v, carry);
     bool     wide = (i.opcode == MUL || i.opcode == MAD) && i.flags & WIDE;
     bool     counts = i.opcode == POPC || i.opcode == CLZ || i.opcode == BFIND;
-    return wide ? (i.type == U32 || i.type == S32 ? result : ptx_narrow(result, i.type == U16 ? U32 : S32))
+    return wide     ? (i.type == U32 || i.type == S32 ? result : ptx_narrow(result, i.type == U16 ? U32 : S32))
            : counts ? result & 0xffffffff
                     : ptx_narrow(result, i.type);
 }

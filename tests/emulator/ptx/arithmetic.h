@@ -1,11 +1,11 @@
-/* arithmetic.h -- what PTX instructions compute that concern nobody else: from the values of the source operands to that
- * of the result. No threads, no memory: the PTX manual's text as code.
+/* arithmetic.h -- what PTX instructions compute that concern nobody else: from the values of the source operands to
+ * that of the result. No threads, no memory: the PTX manual's text as code.
  *
  * Approximate instructions (ex2.approx, rcp.approx ...) give the nearest float; a GPU may be wrong by a few units.
  * Owner: nothing. Fails: a combination of suffixes that is not known ends the program and says so.
  */
-#ifndef CT_EMULATOR_PTX_ARITHMETIC_H
-#define CT_EMULATOR_PTX_ARITHMETIC_H
+#ifndef CT_PTX_ARITHMETIC_H
+#define CT_PTX_ARITHMETIC_H
 
 #include "program.h"
 

@@ -104,7 +104,8 @@ static int unexecuted(void (*tell)(const char *instruction)) {
     return count;
 }
 
-/* ---- PTX lies in folders beside the program: ptx/sm_90/layernorm.ptx. They are front ends from the start. */
+/* ---- PTX lies in folders beside the program: ptx/sm_90/layernorm.ptx. Each is a front end from the start, by itself
+ * sm_90's; CANTUS_PTX=sm_80, or all, says which. */
 static std::string folder_of_ptx(void) {
     char    self[4096];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -124,7 +125,8 @@ static std::vector<std::string> names_in(const std::string &folder) {
 }
 
 static void begin(const front_end &self) {
-    std::string architecture = self.name.substr(self.name.rfind(' ') + 1), folder = folder_of_ptx() + "/" + architecture;
+    std::string architecture = self.name.substr(self.name.rfind(' ') + 1),
+                folder = folder_of_ptx() + "/" + architecture;
     in_use = &by_architecture[architecture];
     if (in_use->empty())
         for (const std::string &file : names_in(folder))
@@ -134,11 +136,13 @@ static void begin(const front_end &self) {
 }
 
 __attribute__((constructor)) static void add(void) {
+    const char              *asked = getenv("CANTUS_PTX"), *wanted = asked ? asked : "sm_90";
     std::vector<std::string> architectures = names_in(folder_of_ptx());
     for (const std::string &architecture : architectures)
-        launch_add_front_end({"PTX of " + architecture, begin, take_over, unexecuted});
+        if (architecture == wanted || !strcmp(wanted, "all"))
+            launch_add_front_end({"PTX of " + architecture, begin, take_over, unexecuted});
     if (architectures.empty()) {
         fprintf(stderr, "no PTX in %s\n", folder_of_ptx().c_str());
-        exit(1);
+        exit(1); /* not by the compiled kernels in its place */
     }
 }

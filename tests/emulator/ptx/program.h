@@ -7,8 +7,8 @@
  * Owner: a program lives to the end. Fails: what is not understood ends the program, with file, line and text: a test
  * must not pass because an instruction was left out.
  */
-#ifndef CT_EMULATOR_PTX_PROGRAM_H
-#define CT_EMULATOR_PTX_PROGRAM_H
+#ifndef CT_PTX_PROGRAM_H
+#define CT_PTX_PROGRAM_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -105,13 +105,42 @@ enum ptx_flag : uint32_t {
 };
 enum ptx_rounding : uint8_t { NEAREST, ZERO, DOWN, UP };
 enum ptx_comparison : uint8_t {
-    EQ, NE, LT, LE, GT, GE,       /* false where a number is not one; */
-    EQU, NEU, LTU, LEU, GTU, GEU, /* true */
-    NUM, NAN_
+    EQ,
+    NE,
+    LT,
+    LE,
+    GT,
+    GE, /* false where a number is not one; */
+    EQU,
+    NEU,
+    LTU,
+    LEU,
+    GTU,
+    GEU, /* true */
+    NUM,
+    NAN_
 };
 /* How setp joins its result with a predicate; which vote, shuffle, atomic. */
-enum ptx_how : uint8_t { PLAIN, WITH_AND, WITH_OR, WITH_XOR, HOW_ANY, HOW_ALL, HOW_BALLOT, HOW_UNIFORM, HOW_INDEX, HOW_UP,
-                         HOW_DOWN, HOW_XOR, HOW_ADD, HOW_MIN, HOW_MAX, HOW_SWAP, HOW_CAS, HOW_COUNT };
+enum ptx_how : uint8_t {
+    PLAIN,
+    WITH_AND,
+    WITH_OR,
+    WITH_XOR,
+    HOW_ANY,
+    HOW_ALL,
+    HOW_BALLOT,
+    HOW_UNIFORM,
+    HOW_INDEX,
+    HOW_UP,
+    HOW_DOWN,
+    HOW_XOR,
+    HOW_ADD,
+    HOW_MIN,
+    HOW_MAX,
+    HOW_SWAP,
+    HOW_CAS,
+    HOW_COUNT
+};
 
 enum ptx_operand_kind : uint8_t {
     NOTHING,
@@ -121,7 +150,20 @@ enum ptx_operand_kind : uint8_t {
     SYMBOL,    /* number: in program.symbols */
 };
 enum ptx_special : uint8_t {
-    TID_X, TID_Y, TID_Z, NTID_X, NTID_Y, NTID_Z, CTAID_X, CTAID_Y, CTAID_Z, NCTAID_X, NCTAID_Y, NCTAID_Z, LANEID, WARPID
+    TID_X,
+    TID_Y,
+    TID_Z,
+    NTID_X,
+    NTID_Y,
+    NTID_Z,
+    CTAID_X,
+    CTAID_Y,
+    CTAID_Z,
+    NCTAID_X,
+    NCTAID_Y,
+    NCTAID_Z,
+    LANEID,
+    WARPID
 };
 struct ptx_operand {
     ptx_operand_kind kind = NOTHING;
@@ -145,10 +187,11 @@ struct ptx_instruction {
     size_t                   target = 0; /* of a branch */
     ptx_function            *callee = nullptr;
     std::string              text;
-    int                      line = 0;         /* in the PTX */
-    const char              *file = nullptr;   /* in the source, by .loc; nullptr: unknown */
+    int                      line = 0;       /* in the PTX */
+    const char              *file = nullptr; /* in the source, by .loc; nullptr: unknown */
     int                      source_line = 0;
-    bool                     executed = false; /* by any thread, ever */
+    mutable bool             executed = false; /* by any thread, ever */
+    mutable uint32_t         site = 0;         /* report.h; 0: not yet asked for */
 };
 
 struct ptx_variable { /* of parameters and local memory */
@@ -174,9 +217,10 @@ struct ptx_symbol {
 };
 
 struct ptx_program {
-    std::string                             file, target; /* "sm_90" */
-    std::vector<ptx_symbol>                 symbols;
-    std::map<std::string, ptx_function *>   functions;
+    std::string                           file, target; /* "sm_90" */
+    std::vector<ptx_symbol>               symbols;
+    std::vector<size_t>                   constants; /* the symbols that have data */
+    std::map<std::string, ptx_function *> functions;
 };
 
 /* Reads a PTX file. */

@@ -1,6 +1,7 @@
 /* read.cpp -- PTX text to a program (program.h): declarations, labels, instructions. One pass over statements; branches
  * and calls find their targets at the end. Reads what nvcc writes, not all that the manual allows. */
 #include "program.h"
+#include "words.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -11,135 +12,6 @@
 #include <algorithm>
 #include <fstream>
 #include <sstream>
-
-size_t ptx_size(ptx_type type) {
-    static const size_t sizes[] = {1, 2, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8, 4, 8, 2, 4, 1, 0};
-    return sizes[type];
-}
-
-static const char *const type_names[] = {"u8",  "u16", "u32", "u64", "s8",  "s16", "s32",  "s64",   "b8",
-                                         "b16", "b32", "b64", "f32", "f64", "bf16", "bf16x2", "pred"};
-
-/* What a suffix that is no type means to the instructions that may have it. */
-struct suffix {
-    const char *word;
-    void (*take)(ptx_instruction &i);
-};
-#define SETS(word, statement)                                                                                          \
-    {                                                                                                                  \
-        word, [](ptx_instruction &i) { statement; }                                                                    \
-    }
-static const suffix suffixes[] = {
-    SETS("wide", i.flags |= WIDE),
-    SETS("hi", i.flags |= HIGH),
-    SETS("lo", (void)i),
-    SETS("cc", i.flags |= CARRY),
-    SETS("sat", i.flags |= SATURATE),
-    SETS("ftz", i.flags |= FLUSH),
-    SETS("to", i.flags |= TO_SPACE),
-    SETS("trans", i.flags |= TRANSPOSED),
-    SETS("clamp", i.flags |= CLAMP),
-    SETS("wrap", (void)i),
-    SETS("shiftamt", i.flags |= CLAMP),
-    SETS("l", i.flags |= LEFT),
-    SETS("r", (void)i),
-    SETS("rn", i.rounding = NEAREST),
-    SETS("rz", i.rounding = ZERO),
-    SETS("rm", i.rounding = DOWN),
-    SETS("rp", i.rounding = UP),
-    SETS("rni", (i.rounding = NEAREST, i.flags |= TO_INTEGER)),
-    SETS("rzi", (i.rounding = ZERO, i.flags |= TO_INTEGER)),
-    SETS("rmi", (i.rounding = DOWN, i.flags |= TO_INTEGER)),
-    SETS("rpi", (i.rounding = UP, i.flags |= TO_INTEGER)),
-    SETS("approx", (void)i),
-    SETS("full", (void)i),
-    SETS("uni", (void)i),
-    SETS("sync", (void)i),
-    SETS("aligned", (void)i),
-    SETS("volatile", (void)i),
-    SETS("relaxed", (void)i),
-    SETS("acquire", (void)i),
-    SETS("release", (void)i),
-    SETS("acq_rel", (void)i),
-    SETS("sc", (void)i),
-    SETS("cta", (void)i),
-    SETS("gpu", (void)i),
-    SETS("gl", (void)i),
-    SETS("sys", (void)i),
-    SETS("nc", (void)i),
-    SETS("ca", (void)i),
-    SETS("cg", (void)i),
-    SETS("async", (void)i),
-    SETS("cta", (void)i),
-    SETS("noftz", (void)i),
-    SETS("v2", i.count = 2),
-    SETS("v4", i.count = 4),
-    SETS("x1", i.count = 1),
-    SETS("x2", i.count = 2),
-    SETS("x4", i.count = 4),
-    SETS("global", i.space = GLOBAL),
-    SETS("shared", i.space = SHARED),
-    SETS("param", i.space = PARAMETER),
-    SETS("local", i.space = LOCAL),
-    SETS("const", i.space = CONSTANT),
-    SETS("and", i.how = WITH_AND),
-    SETS("or", i.how = WITH_OR),
-    SETS("xor", i.how = WITH_XOR),
-    SETS("any", i.how = HOW_ANY),
-    SETS("all", i.how = HOW_ALL),
-    SETS("ballot", i.how = HOW_BALLOT),
-    SETS("idx", i.how = HOW_INDEX),
-    SETS("up", i.how = HOW_UP),
-    SETS("down", i.how = HOW_DOWN),
-    SETS("bfly", i.how = HOW_XOR),
-    SETS("add", i.how = HOW_ADD),
-    SETS("min", i.how = HOW_MIN),
-    SETS("max", i.how = HOW_MAX),
-    SETS("exch", i.how = HOW_SWAP),
-    SETS("cas", i.how = HOW_CAS),
-    SETS("popc", i.how = HOW_COUNT),
-    SETS("m8n8", (void)i),
-    SETS("m16n8k16", (void)i),
-    SETS("row", (void)i),
-    SETS("col", (void)i),
-    SETS("eq", i.comparison = EQ),
-    SETS("ne", i.comparison = NE),
-    SETS("lt", i.comparison = LT),
-    SETS("le", i.comparison = LE),
-    SETS("gt", i.comparison = GT),
-    SETS("ge", i.comparison = GE),
-    SETS("equ", i.comparison = EQU),
-    SETS("neu", i.comparison = NEU),
-    SETS("ltu", i.comparison = LTU),
-    SETS("leu", i.comparison = LEU),
-    SETS("gtu", i.comparison = GTU),
-    SETS("geu", i.comparison = GEU),
-    SETS("num", i.comparison = NUM),
-    SETS("nan", i.comparison = NAN_),
-};
-#undef SETS
-
-static const struct {
-    const char *word;
-    ptx_opcode  opcode;
-} opcodes[] = {
-    {"abs", ABS},     {"activemask", ACTIVEMASK}, {"add", ADD},       {"addc", ADDC},     {"and", AND},
-    {"atom", ATOM},   {"bar", BAR},               {"barrier", BAR},   {"bfe", BFE},       {"bfi", BFI},
-    {"bfind", BFIND}, {"bra", BRA},               {"brev", BREV},     {"call", CALL},     {"clz", CLZ},
-    {"copysign", COPYSIGN}, {"cos", COS},         {"cp", CP_ASYNC},   {"cvt", CVT},       {"cvta", CVTA},
-    {"div", DIV},     {"ex2", EX2},               {"exit", RET},      {"fence", FENCE},   {"fma", FMA},
-    {"ld", LD},       {"ldmatrix", LDMATRIX},     {"lg2", LG2},       {"mad", MAD},       {"madc", MADC},
-    {"max", MAX},     {"membar", FENCE},          {"min", MIN},       {"mma", MMA},       {"mov", MOV},
-    {"mul", MUL},     {"neg", NEG},               {"not", NOT},       {"or", OR},         {"popc", POPC},
-    {"prmt", PRMT},   {"rcp", RCP},               {"red", RED},       {"rem", REM},       {"ret", RET},
-    {"rsqrt", RSQRT}, {"selp", SELP},             {"setp", SETP},     {"shf", SHF},       {"shfl", SHFL},
-    {"shl", SHL},     {"shr", SHR},               {"sin", SIN},       {"sqrt", SQRT},     {"st", ST},
-    {"sub", SUB},     {"subc", SUBC},             {"tanh", TANH},     {"trap", TRAP},     {"vote", VOTE},
-    {"xor", XOR},
-};
-
-static const char *const specials[] = {"%tid.x",   "%tid.y",    "%tid.z",    "%ntid.x",   "%ntid.y", "%ntid.z", "%ctaid.x",
-                                       "%ctaid.y", "%ctaid.z",  "%nctaid.x", "%nctaid.y", "%nctaid.z", "%laneid", "%warpid"};
 
 /* ---- text */
 typedef std::string text;
@@ -179,18 +51,18 @@ static bool begins(const text &s, const char *with) {
 
 /* ---- one file */
 struct reader {
-    ptx_program                    *program = nullptr;
-    text                            path;
-    int                             line = 1; /* of the statement */
-    std::map<text, ptx_operand>     globals;
-    std::map<int, const char *>     files;
+    ptx_program                *program = nullptr;
+    text                        path;
+    int                         line = 1; /* of the statement */
+    std::map<text, ptx_operand> globals;
+    std::map<int, const char *> files;
 
     /* of the function being read */
-    ptx_function                         *function = nullptr;
-    std::map<text, ptx_operand>           names; /* registers, parameters, local memory */
-    std::map<text, size_t>                labels;
-    std::vector<std::pair<size_t, text>>  branches, calls;
-    int                                   source_file = 0, source_line = 0;
+    ptx_function                        *function = nullptr;
+    std::map<text, ptx_operand>          names; /* registers, parameters, local memory */
+    std::map<text, size_t>               labels;
+    std::vector<std::pair<size_t, text>> branches, calls;
+    int                                  source_file = 0, source_line = 0;
 
     [[noreturn]] void fail(const char *format, ...) __attribute__((format(printf, 2, 3)));
     size_t            place_in_frame(size_t bytes, size_t alignment);
@@ -233,10 +105,8 @@ size_t reader::add_symbol(const ptx_symbol &symbol) {
     return program->symbols.size() - 1;
 }
 
-static size_t type_of(const text &word) { /* ".b32": its number, or NONE */
-    for (size_t t = 0; t < NONE; t++)
-        if (word == text(".") + type_names[t]) return t;
-    return NONE;
+static ptx_type type_of(const text &word) { /* ".b32" */
+    return word[0] == '.' ? ptx_type_of(word.substr(1)) : NONE;
 }
 
 /* .reg .b32 %r<109>; or .reg .pred p, q; */
@@ -265,14 +135,22 @@ void reader::declare_variable(const text &s) {
     bool       external = false;
     for (size_t i = 0; i < words(head).size(); i++) {
         const text w = words(head)[i];
-        if (w == ".shared") space = SHARED;
-        else if (w == ".local") space = LOCAL;
-        else if (w == ".global" || w == ".const") space = GLOBAL;
-        else if (w == ".extern") external = true;
-        else if (w == ".align") symbol.alignment = strtoul(words(head)[++i].c_str(), nullptr, 10);
-        else if (type_of(w) != NONE) element = ptx_size((ptx_type)type_of(w));
-        else if (w[0] != '.') name = w;
-        else if (w != ".visible" && w != ".weak") fail("declaration not understood: %s", s.c_str());
+        if (w == ".shared")
+            space = SHARED;
+        else if (w == ".local")
+            space = LOCAL;
+        else if (w == ".global" || w == ".const")
+            space = GLOBAL;
+        else if (w == ".extern")
+            external = true;
+        else if (w == ".align")
+            symbol.alignment = strtoul(words(head)[++i].c_str(), nullptr, 10);
+        else if (type_of(w) != NONE)
+            element = ptx_size(type_of(w));
+        else if (w[0] != '.')
+            name = w;
+        else if (w != ".visible" && w != ".weak")
+            fail("declaration not understood: %s", s.c_str());
     }
     size_t bracket = name.find('[');
     symbol.bytes = element * (bracket == text::npos ? 1 : strtoul(name.c_str() + bracket + 1, nullptr, 10));
@@ -296,19 +174,23 @@ void reader::declare_variable(const text &s) {
     } else
         fail("declaration not understood: %s", s.c_str());
     o.number = add_symbol(symbol);
+    if (space == GLOBAL) program->constants.push_back(o.number);
     (function ? names : globals)[name] = o;
 }
 
 /* .param .align 8 .b8 name[16] or .param .b64 name: a place in the frame */
 ptx_variable reader::declare_parameter(const text &s) {
-    ptx_symbol symbol;
-    size_t     element = 0;
-    text       name;
+    ptx_symbol        symbol;
+    size_t            element = 0;
+    text              name;
     std::vector<text> w = words(s);
     for (size_t i = 0; i < w.size(); i++) {
-        if (w[i] == ".align") symbol.alignment = strtoul(w[++i].c_str(), nullptr, 10);
-        else if (type_of(w[i]) != NONE) element = ptx_size((ptx_type)type_of(w[i]));
-        else if (w[i][0] != '.') name = w[i];
+        if (w[i] == ".align")
+            symbol.alignment = strtoul(w[++i].c_str(), nullptr, 10);
+        else if (type_of(w[i]) != NONE)
+            element = ptx_size(type_of(w[i]));
+        else if (w[i][0] != '.')
+            name = w[i];
     }
     if (name.empty() || !element) fail("parameter not understood: %s", s.c_str());
     size_t bracket = name.find('[');
@@ -325,8 +207,8 @@ ptx_variable reader::declare_parameter(const text &s) {
 
 /* ---- functions: "[.visible] .entry name(parameters) ...", ".func (result) name(parameters)" */
 void reader::begin_function(const text &heading) {
-    bool   kernel = heading.find(".entry") != text::npos;
-    text   rest = trimmed(heading.substr(heading.find(kernel ? ".entry" : ".func") + (kernel ? 6 : 5))), results;
+    bool kernel = heading.find(".entry") != text::npos;
+    text rest = trimmed(heading.substr(heading.find(kernel ? ".entry" : ".func") + (kernel ? 6 : 5))), results;
     if (!kernel && rest[0] == '(') {
         results = inside(rest.substr(0, rest.find(')') + 1));
         rest = trimmed(rest.substr(rest.find(')') + 1));
@@ -379,12 +261,10 @@ ptx_operand reader::operand(text s) {
         o.number = ~(uint64_t)0;
         return o;
     }
-    for (size_t i = 0; i < sizeof specials / sizeof *specials; i++)
-        if (s == specials[i]) {
-            o.kind = SPECIAL;
-            o.number = i;
-            return o;
-        }
+    if (ptx_special_of(s, &o.number)) {
+        o.kind = SPECIAL;
+        return o;
+    }
     auto own = names.find(s);
     if (own != names.end()) return own->second;
     auto global = globals.find(s);
@@ -425,22 +305,9 @@ void reader::operands_of(ptx_instruction &i, const text &rest) {
 
 /* ---- instructions */
 void reader::suffix_of(ptx_instruction &i, const text &word) {
-    for (size_t t = 0; t < NONE; t++)
-        if (word == type_names[t]) {
-            if (i.type == NONE) i.type = (ptx_type)t;
-            else i.from = i.from == NONE ? (ptx_type)t : i.from;
-            return;
-        }
-    if (word == "warp" && i.opcode == BAR) i.opcode = BAR_WARP;
-    else if (word == "red" && i.opcode == BAR) i.opcode = BAR_RED;
-    else if (word == "commit_group" && i.opcode == CP_ASYNC) i.opcode = CP_ASYNC_COMMIT;
-    else if (word == "wait_group" && i.opcode == CP_ASYNC) i.opcode = CP_ASYNC_WAIT;
-    else {
-        if (begins(word, "shared::") || begins(word, "param::")) return suffix_of(i, word.substr(0, word.find(':')));
-        for (const suffix &known : suffixes)
-            if (word == known.word) return known.take(i);
+    size_t space = word.find("::"); /* .shared::cta */
+    if (!ptx_take_suffix(i, word.substr(0, space)))
         fail("suffix .%s is not understood: %s", word.c_str(), i.text.c_str());
-    }
 }
 
 void reader::call(ptx_instruction &i, const text &rest) { /* (result), name, (arguments) */
@@ -535,13 +402,7 @@ void reader::instruction(const text &s) {
     size_t            end = rest.find_first_of(" \t\n");
     std::vector<text> parts = split(rest.substr(0, end), '.');
     rest = end == text::npos ? "" : trimmed(rest.substr(end));
-    bool known = false;
-    for (const auto &o : opcodes)
-        if (parts[0] == o.word) {
-            i.opcode = o.opcode;
-            known = true;
-        }
-    if (!known) fail("instruction not understood: %s", s.c_str());
+    if (!ptx_opcode_of(parts[0], &i.opcode)) fail("instruction not understood: %s", s.c_str());
     for (size_t k = 1; k < parts.size(); k++) suffix_of(i, parts[k]);
     if (i.opcode == BRA)
         branches.push_back({function->code.size(), rest});
@@ -563,8 +424,10 @@ void reader::location(const text &s) {
 }
 
 void reader::statement(const text &s) {
-    if (begins(s, ".reg")) declare_registers(s);
-    else if (begins(s, ".param")) declare_parameter(s);
+    if (begins(s, ".reg"))
+        declare_registers(s);
+    else if (begins(s, ".param"))
+        declare_parameter(s);
     else if (begins(s, ".shared") || begins(s, ".local") || begins(s, ".global") || begins(s, ".const") ||
              begins(s, ".extern") || begins(s, ".visible") || begins(s, ".weak"))
         declare_variable(s);
@@ -625,7 +488,7 @@ void reader::read(void) {
     std::stringstream buffer;
     if (!stream) fail("can't open");
     buffer << stream.rdbuf();
-    text all = without_comments(buffer.str());
+    text   all = without_comments(buffer.str());
     size_t k = 0;
     /* files first: they stand at the end */
     for (size_t at = 0; (at = all.find(".file", at)) != text::npos; at++) {

@@ -92,6 +92,11 @@ static machine_place place_of(const frame &f, const ptx_instruction &i) {
     return {f.function->file.c_str(), i.line};
 }
 
+static site site_of(const frame &f, const ptx_instruction &i) {
+    if (!i.site) i.site = site_of_place(place_of(f, i));
+    return i.site;
+}
+
 static char *pointer_of(const frame &f, const ptx_instruction &i, const ptx_operand &o) {
     uint64_t address = value_of(f, o) + (uint64_t)o.offset;
     return i.space == SHARED ? shared_pointer(address) : (char *)(uintptr_t)address;
@@ -99,18 +104,20 @@ static char *pointer_of(const frame &f, const ptx_instruction &i, const ptx_oper
 
 /* Constants of the program are nobody's device memory; frames are the thread's own. */
 static bool is_of_program(const frame &f, const char *p, size_t bytes) {
-    for (const ptx_symbol &s : f.program->symbols)
-        if (!s.data.empty() && p >= s.data.data() && p + bytes <= s.data.data() + s.data.size()) return true;
+    for (size_t number : f.program->constants) {
+        const std::vector<char> &data = f.program->symbols[number].data;
+        if (p >= data.data() && p + bytes <= data.data() + data.size()) return true;
+    }
     return false;
 }
 static void check(const frame &f, const ptx_instruction &i, bool write, const char *p, size_t bytes) {
     bool own = i.space == PARAMETER || i.space == LOCAL;
     if (own && (p < f.memory || p + bytes > f.memory + f.function->frame)) {
-        report("out-of-bounds", site_of_place(place_of(f, i)), "%zu bytes of local memory at %p", bytes, (const void *)p);
+        report("out-of-bounds", site_of(f, i), "%zu bytes of local memory at %p", bytes, (const void *)p);
         block_give_up();
     }
     if (own || (!write && is_of_program(f, p, bytes))) return;
-    check_access(write, p, bytes, bytes, site_of_place(place_of(f, i)));
+    check_access(write, p, bytes, bytes, site_of(f, i));
 }
 
 static void load(frame &f, const ptx_instruction &i) {
@@ -133,11 +140,13 @@ static void store(frame &f, const ptx_instruction &i) {
     }
 }
 
-/* cvta.SPACE: from an address in the space to a pointer; cvta.to.SPACE back. Only shared memory is counted otherwise. */
+/* cvta.SPACE: from an address in the space to a pointer; cvta.to.SPACE back. Only shared memory is counted otherwise.
+ */
 static uint64_t converted_address(const frame &f, const ptx_instruction &i) {
     uint64_t x = value_of(f, i.operands[1]);
     if (i.space != SHARED) return x;
-    return i.flags & TO_SPACE ? (uint64_t)((char *)(uintptr_t)x - this_block->arena) : (uint64_t)(uintptr_t)shared_pointer(x);
+    return i.flags & TO_SPACE ? (uint64_t)((char *)(uintptr_t)x - this_block->arena)
+                              : (uint64_t)(uintptr_t)shared_pointer(x);
 }
 
 static void move_parts(frame &f, const ptx_instruction &i) {
@@ -167,9 +176,9 @@ static void shuffle(frame &f, const ptx_instruction &i) {
                                 : i.how == HOW_DOWN ? SHUFFLE_DOWN
                                                     : SHUFFLE_XOR;
     bool                 in_range;
-    uint64_t             x = machine_shuffle(kind, (uint32_t)value_of(f, i.operands[at + 3]), value_of(f, i.operands[at]),
-                                             (uint32_t)value_of(f, i.operands[at + 1]),
-                                             (uint32_t)value_of(f, i.operands[at + 2]), &in_range, place_of(f, i));
+    uint64_t x = machine_shuffle(kind, (uint32_t)value_of(f, i.operands[at + 3]), value_of(f, i.operands[at]),
+                                 (uint32_t)value_of(f, i.operands[at + 1]), (uint32_t)value_of(f, i.operands[at + 2]),
+                                 &in_range, place_of(f, i));
     set(f, i.operands[0], (uint32_t)x);
     if (at == 2) set(f, i.operands[1], in_range);
 }
@@ -208,23 +217,32 @@ static void copy_async(frame &f, const ptx_instruction &i) {
     unsigned bytes = (unsigned)value_of(f, i.operands[2]);
     unsigned from_bytes = i.operands.size() > 3 ? (unsigned)value_of(f, i.operands[3]) : bytes;
     machine_copy_async(shared_pointer(value_of(f, i.operands[0]) + (uint64_t)i.operands[0].offset),
-                       (char *)(uintptr_t)(value_of(f, i.operands[1]) + (uint64_t)i.operands[1].offset), bytes, from_bytes,
-                       place_of(f, i));
+                       (char *)(uintptr_t)(value_of(f, i.operands[1]) + (uint64_t)i.operands[1].offset), bytes,
+                       from_bytes, place_of(f, i));
 }
 static void atomic(frame &f, const ptx_instruction &i) { /* atom d, [a], b(, c); red [a], b */
     const size_t        at = i.opcode == RED ? 0 : 1;
     const bool          wide = ptx_size(i.type) == 8, sign = i.type == S32 || i.type == S64;
     machine_atomic_kind kind = ATOMIC_ADD_U32;
     uint64_t            value = value_of(f, i.operands[at + 1]), compare = 0;
-    if (i.how == HOW_ADD && i.type == F32) kind = ATOMIC_ADD_F32;
-    else if (i.how == HOW_ADD && i.type != F64 && i.type != BF16X2) kind = wide ? ATOMIC_ADD_U64 : ATOMIC_ADD_U32;
-    else if (i.how == HOW_CAS) kind = wide ? ATOMIC_COMPARE_SWAP_U64 : ATOMIC_COMPARE_SWAP_U32;
-    else if (!wide && i.how == HOW_SWAP) kind = ATOMIC_SWAP_U32;
-    else if (!wide && i.how == HOW_MIN) kind = sign ? ATOMIC_MIN_S32 : ATOMIC_MIN_U32;
-    else if (!wide && i.how == HOW_MAX) kind = sign ? ATOMIC_MAX_S32 : ATOMIC_MAX_U32;
-    else if (!wide && i.how == WITH_AND) kind = ATOMIC_AND_U32;
-    else if (!wide && i.how == WITH_OR) kind = ATOMIC_OR_U32;
-    else no_meaning(f, i);
+    if (i.how == HOW_ADD && i.type == F32)
+        kind = ATOMIC_ADD_F32;
+    else if (i.how == HOW_ADD && i.type != F64 && i.type != BF16X2)
+        kind = wide ? ATOMIC_ADD_U64 : ATOMIC_ADD_U32;
+    else if (i.how == HOW_CAS)
+        kind = wide ? ATOMIC_COMPARE_SWAP_U64 : ATOMIC_COMPARE_SWAP_U32;
+    else if (!wide && i.how == HOW_SWAP)
+        kind = ATOMIC_SWAP_U32;
+    else if (!wide && i.how == HOW_MIN)
+        kind = sign ? ATOMIC_MIN_S32 : ATOMIC_MIN_U32;
+    else if (!wide && i.how == HOW_MAX)
+        kind = sign ? ATOMIC_MAX_S32 : ATOMIC_MAX_U32;
+    else if (!wide && i.how == WITH_AND)
+        kind = ATOMIC_AND_U32;
+    else if (!wide && i.how == WITH_OR)
+        kind = ATOMIC_OR_U32;
+    else
+        no_meaning(f, i);
     if (i.how == HOW_CAS) { /* in PTX the value to compare with comes first */
         compare = value;
         value = value_of(f, i.operands[at + 2]);
@@ -243,8 +261,8 @@ static void call(frame &f, const ptx_instruction &i) {
     char                result[256];
     size_t              result_bytes = 0;
     for (const ptx_variable &v : callee->results) result_bytes += v.bytes;
-    if (results != callee->results.size() || i.operands.size() - results != callee->inputs.size() ||
-        results > 1 || result_bytes > sizeof result)
+    if (results != callee->results.size() || i.operands.size() - results != callee->inputs.size() || results > 1 ||
+        result_bytes > sizeof result)
         no_meaning(f, i);
     for (size_t k = 0; k < callee->inputs.size(); k++) {
         const ptx_symbol &s = f.program->symbols[i.operands[results + k].number];
@@ -295,7 +313,7 @@ static void step(frame &f, const ptx_instruction &i) {
     case FENCE: /* the machine's memory is in order */
         return;
     case TRAP:
-        report("fault", site_of_place(place_of(f, i)), "trap");
+        report("fault", site_of(f, i), "trap");
         block_give_up();
     case ACTIVEMASK:
         no_meaning(f, i);
@@ -318,10 +336,13 @@ static void run(const ptx_program *program, const ptx_function *function, const 
     for (size_t at = 0;;) {
         const ptx_instruction &i = function->code[at++];
         if (i.guard.kind == REGISTER && !(value_of(f, i.guard) & 1)) continue;
-        __atomic_store_n(const_cast<bool *>(&i.executed), true, __ATOMIC_RELAXED);
-        if (i.opcode == BRA) at = i.target;
-        else if (i.opcode == RET) break;
-        else step(f, i);
+        i.executed = true;
+        if (i.opcode == BRA)
+            at = i.target;
+        else if (i.opcode == RET)
+            break;
+        else
+            step(f, i);
     }
     size_t done = 0;
     for (const ptx_variable &v : function->results) {

@@ -1,8 +1,8 @@
 /* run.h -- one thread's run of a kernel in PTX, from its launch's arguments to its end. Called on the thread's own
  * stack, which holds its registers and local memory. What it does wrong is reported; see emulator.h.
  */
-#ifndef CT_EMULATOR_PTX_RUN_H
-#define CT_EMULATOR_PTX_RUN_H
+#ifndef CT_PTX_RUN_H
+#define CT_PTX_RUN_H
 
 #include "kernels/cuda/machine.h"
 #include "program.h"
