@@ -1,9 +1,11 @@
-/* op_parity.h -- a backend's op (float) against the reference (double), over the op's cases.
+/* op_parity.h -- a backend's op, in float or mixed with bf16, against the reference (double), over the op's cases.
  *
  * Measure: the largest absolute error of an output array, as a share of the largest absolute value of that array. A
  * backend's result may be wrong by 2 times (backward ops: 3 times) what the plain reference in float is wrong by, plus
- * a floor of FLOOR_ULP units in the last place of the array's scale. The floor: an op whose float reference happens to
- * be exact still rounds its result (1/2), its input to exp or division (1/2 each), and has an exp of at most 2 ulp.
+ * a floor of FLOOR_ULP units of a float in the last place of the array's scale. The floor: an op whose float reference
+ * happens to be exact still rounds its result (1/2), its input to exp or division (1/2 each), and has an exp of at most
+ * 2 ulp. In mixed precision all start from the same rounded inputs, and the plain reference rounds its results that are
+ * bf16; where sums are exact, a result is the exact one rounded once.
  *
  * Include cmocka.h before. A failure is cmocka's, with the case named.
  */
@@ -22,11 +24,17 @@ typedef struct deviation {
     bool   alike; /* NaN and infinities in the same places */
 } deviation;
 
-TEST_INLINE deviation compare(const op_arrays *got, const op_arrays *wanted, int field) {
+TEST_INLINE double rounded(double x) {
+    return (double)ct_bf16_float(ct_bf16_round((float)x));
+}
+
+/* exactly: what is wanted of a bf16 is its nearest */
+TEST_INLINE deviation compare(const op_arrays *got, const op_arrays *wanted, int field, bool exactly) {
     deviation d = {.alike = true};
     int       from = result_field(got, field);
     for (int64_t i = 0; i < wanted->count[from]; i++) {
         double x = real_at(got, from, i), y = real_at(wanted, from, i);
+        if (exactly && got->element[from] == 2) y = rounded(y);
         if (!isfinite(y)) {
             d.alike = d.alike && (isnan(y) ? isnan(x) : x == y);
             continue;
@@ -59,8 +67,8 @@ TEST_INLINE void check_field(const op_case *c, int field, const op_arrays *own, 
             fail_msg("%s: %s differs", c->name, f->name);
         return;
     }
-    deviation of_own = compare(own, exact, field), of_plain = compare(plain, exact, field);
     bool      same = c->flags & WHOLE || own->info->tolerance == CT_TOLERANCE_EXACT;
+    deviation of_own = compare(own, exact, field, same), of_plain = compare(plain, exact, field, false);
     double    allowed = same ? 0 : (backward(c->op) ? 3 : 2) * of_plain.error + FLOOR_ULP * 0x1p-23 * of_own.scale;
     if (!of_own.alike) fail_msg("%s: %s: NaN or infinity", c->name, f->name);
     if (getenv("CANTUS_TEST_VERBOSE"))
@@ -71,14 +79,25 @@ TEST_INLINE void check_field(const op_case *c, int field, const op_arrays *own, 
                  of_plain.error, of_own.scale);
 }
 
-TEST_INLINE void check_case(const op_case *c, op_runner run) {
-    op_arrays own = op_arrays_make(c, CT_F32), fresh = op_arrays_make(c, CT_F32), plain = op_arrays_make(c, CT_F32);
+/* What is rounded to a dtype is everybody's input. */
+TEST_INLINE void take_inputs(op_arrays *to, const op_arrays *from) {
+    for (int i = 0; i < to->info->field_count; i++) {
+        const ct_field *f = &to->info->fields[i];
+        if (!to->block[i] || !ct_type_is_real(f->type) || (f->role != CT_ROLE_IN && f->role != CT_ROLE_ADD)) continue;
+        for (int64_t k = 0; k < to->count[i]; k++) set_real(to, i, k, real_at(from, i, k));
+    }
+}
+
+TEST_INLINE void check_case(const op_case *c, ct_dtype dtype, op_runner run) {
+    op_arrays own = op_arrays_make(c, dtype), fresh = op_arrays_make(c, dtype), plain = op_arrays_make(c, CT_F32);
     op_arrays exact = op_arrays_make(c, CT_F64);
-    for (int i = 0; i < exact.info->field_count; i++) /* what forward made, rounded to float, is everybody's input */
-        if (exact.block[i] && ct_type_is_real(exact.info->fields[i].type) && exact.info->fields[i].role == CT_ROLE_IN)
-            for (int64_t k = 0; k < exact.count[i]; k++) set_real(&exact, i, k, real_at(&fresh, i, k));
+    take_inputs(&exact, &fresh);
+    take_inputs(&plain, &fresh);
     assert_int_equal(run(c->op, &own), CT_OK);
     assert_int_equal(ct_op_run(ct_backend_reference(), c->op, &plain.params), CT_OK);
+    for (int i = 0; i < plain.info->field_count; i++)
+        if (plain.block[i] && own.element[i] == 2 && ct_type_is_real(plain.info->fields[i].type))
+            for (int64_t k = 0; k < plain.count[i]; k++) set_real(&plain, i, k, rounded(real_at(&plain, i, k)));
     assert_int_equal(ct_op_run(ct_backend_reference(), c->op, &exact.params), CT_OK);
     for (int i = 0; i < own.info->field_count; i++) {
         check_field(c, i, &own, &plain, &exact);
@@ -93,11 +112,11 @@ TEST_INLINE void check_case(const op_case *c, op_runner run) {
 }
 
 /* every case of the op; at least one */
-TEST_INLINE void check_op(ct_op op, op_runner run) {
+TEST_INLINE void check_op(ct_op op, ct_dtype dtype, op_runner run) {
     int found = 0;
     for (size_t i = 0; i < CT_COUNT(op_cases); i++)
         if (op_cases[i].op == op) {
-            check_case(&op_cases[i], run);
+            check_case(&op_cases[i], dtype, run);
             found++;
         }
     if (found == 0) fail_msg("op %s has no case", ct_op_about(op)->name);

@@ -58,7 +58,7 @@ static void parity(void **state) {
         emulator_use_front_end(front_end);
         for (int order = 0; order < EMULATOR_ORDERS; order++) {
             emulator_set_schedule((emulator_schedule){.order = (emulator_order)order, .seed = 7});
-            check_op((ct_op)(intptr_t)*state, run_cuda);
+            check_op((ct_op)(intptr_t)*state, CT_F32, run_cuda);
         }
     }
 }

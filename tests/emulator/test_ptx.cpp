@@ -131,12 +131,12 @@ static const struct {
     {"cvt.rn.f32.f64 %d, 0d3FF0000000000000", 0x3f800000},
     {"cvt.rzi.s32.f32 %d, 0fBFC00000", (uint64_t)-1}, /* -1.5 */
     {"cvt.rmi.s32.f32 %d, 0fBFC00000", (uint64_t)-2},
-    {"cvt.rni.s32.f32 %d, 0f40200000", 2},        /* 2.5: to even */
+    {"cvt.rni.s32.f32 %d, 0f40200000", 2}, /* 2.5: to even */
     {"cvt.rpi.s32.f32 %d, 0f40200000", 3},
-    {"cvt.rzi.u32.f32 %d, 0fBF800000", 0},        /* bounded */
+    {"cvt.rzi.u32.f32 %d, 0fBF800000", 0}, /* bounded */
     {"cvt.rzi.s32.f32 %d, 0f4F800000", 0x7fffffff},
     {"cvt.rzi.u32.f32 %d, 0f4F800000", 0xffffffff},
-    {"cvt.rzi.s32.f32 %d, 0f7FC00000", 0},        /* NaN */
+    {"cvt.rzi.s32.f32 %d, 0f7FC00000", 0}, /* NaN */
     {"cvt.rzi.s64.f32 %d, 0f7FC00000", 0x8000000000000000},
     {"cvt.rni.f32.f32 %d, 0f40200000", 0x40000000},
     {"cvt.sat.f32.f32 %d, 0f40000000", 0x3f800000},
@@ -152,8 +152,9 @@ static ptx_program *program_of(const std::string &body) {
     char path[] = "/tmp/cantus-ptx-XXXXXX";
     int  file = mkstemp(path);
     assert_true(file >= 0);
-    std::string text = ".version 9.0\n.target sm_90\n.address_size 64\n.entry k()\n{\n.reg .b64 %d, %e;\n.reg .pred %p;\n" +
-                       body + "ret;\n}\n";
+    std::string text =
+        ".version 9.0\n.target sm_90\n.address_size 64\n.entry k()\n{\n.reg .b64 %d, %e;\n.reg .pred %p;\n" + body +
+        "ret;\n}\n";
     assert_int_equal(write(file, text.data(), text.size()), (ssize_t)text.size());
     close(file);
     ptx_program *program = ptx_read(path);
@@ -177,10 +178,11 @@ static void instructions_do_what_the_manual_says(void **) {
 
 /* 2^96 - 1 and 1 as three words each: their sum, and 0 - 1 */
 static void carries_pass_from_word_to_word(void **) {
-    const ptx_function *k = program_of("add.cc.u32 %d, 0xffffffff, 1; addc.cc.u32 %d, 0xffffffff, 0; addc.u32 %d, 0xffffffff, 0;"
-                                       "addc.u32 %d, 0, 0; sub.cc.u32 %d, 0, 1; subc.cc.u32 %d, 0, 0; subc.u32 %d, 5, 0;"
-                                       "mad.lo.cc.u32 %d, 0xffffffff, 1, 1; madc.hi.u32 %d, 0xffffffff, 1, 0;\n")
-                                ->functions["k"];
+    const ptx_function *k =
+        program_of("add.cc.u32 %d, 0xffffffff, 1; addc.cc.u32 %d, 0xffffffff, 0; addc.u32 %d, 0xffffffff, 0;"
+                   "addc.u32 %d, 0, 0; sub.cc.u32 %d, 0, 1; subc.cc.u32 %d, 0, 0; subc.u32 %d, 5, 0;"
+                   "mad.lo.cc.u32 %d, 0xffffffff, 1, 1; madc.hi.u32 %d, 0xffffffff, 1, 0;\n")
+            ->functions["k"];
     static const uint64_t results[] = {0, 0, 0, 1, 0xffffffff, 0xffffffff, 4, 0, 1};
     bool                  carry = false;
     for (size_t i = 0; i < sizeof results / sizeof *results; i++) {
@@ -216,7 +218,8 @@ static void what_is_not_understood_is_an_error(void **) {
         said[n > 0 ? n : 0] = 0;
         close(pipes[0]);
         assert_int_equal(waitpid(child, &how, 0), child);
-        if (!WIFEXITED(how) || WEXITSTATUS(how) != 1 || !strstr(said, "cantus-ptx-")) fail_msg("%s: \"%s\"", line, said);
+        if (!WIFEXITED(how) || WEXITSTATUS(how) != 1 || !strstr(said, "cantus-ptx-"))
+            fail_msg("%s: \"%s\"", line, said);
     }
 }
 

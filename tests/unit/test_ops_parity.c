@@ -13,7 +13,7 @@ static ct_status run_cpu(ct_op op, op_arrays *arrays) {
 }
 
 static void parity(void **state) {
-    check_op((ct_op)(intptr_t)*state, run_cpu);
+    check_op((ct_op)(intptr_t)*state, CT_F32, run_cpu);
 }
 
 /* a gradient with one infinity or NaN anywhere is not finite */
