@@ -47,7 +47,8 @@ void emulator_set_schedule(emulator_schedule schedule);
 int         emulator_front_ends(void);
 const char *emulator_front_end(int number); /* its name: "C++", "PTX of sm_90" */
 void        emulator_use_front_end(int number);
-/* Instructions of this front end's kernels, of those launched, that no thread has executed; each is told. */
+/* Instructions of this front end's kernels, of those launched, that no thread has executed; each is told. -1: it can't
+ * tell. */
 int         emulator_unexecuted(void (*tell)(const char *instruction));
 
 /* ---- device memory */

@@ -42,7 +42,7 @@ void emulator_use_front_end(int number) {
     in_use->begin(*in_use);
 }
 int emulator_unexecuted(void (*tell)(const char *instruction)) {
-    return in_use ? in_use->unexecuted(tell) : 0;
+    return in_use ? in_use->unexecuted(tell) : -1;
 }
 
 /* ---- a block's place in memory, kept between launches */
