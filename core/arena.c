@@ -48,7 +48,7 @@ void *ct_arena_alloc(ct_arena *arena, size_t count, size_t size) {
     }
     size_t bytes = (count * size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     if (arena->cap && (bytes > arena->cap || arena->used > arena->cap - bytes)) {
-        ct_fail(CT_ENOMEM, "needs more than the %zu MiB allowed here", arena->cap >> 20);
+        ct_fail(CT_ENOMEM, "needs more memory than allowed: %zu MiB", arena->cap >> 20);
         return NULL;
     }
     ct_arena_block *block = arena->head;

@@ -20,10 +20,15 @@ static ct_status system_failure(const char *what, const char *path) {
     return ct_fail(CT_EFAIL, "%s: can't %s: %s", path, what, strerror(errno));
 }
 
+/* Without waiting: opening a pipe that nobody writes into would. */
+static int open_to_read(const char *path) {
+    return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+}
+
 ct_status ct_file_read(const char *path, size_t limit, ct_arena *arena, ct_bytes *out) {
     struct stat about;
     if (!limit) limit = (size_t)4 << 30;
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int file = open_to_read(path);
     if (file < 0) return system_failure("open", path);
     ct_status status = CT_OK;
     if (fstat(file, &about) < 0)
@@ -52,7 +57,7 @@ ct_status ct_file_read(const char *path, size_t limit, ct_arena *arena, ct_bytes
 ct_status ct_file_map(const char *path, ct_bytes *out) {
     struct stat about;
     *out = (ct_bytes){0};
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int file = open_to_read(path);
     if (file < 0) return system_failure("open", path);
     ct_status status = CT_OK;
     if (fstat(file, &about) < 0)

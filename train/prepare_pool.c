@@ -3,6 +3,8 @@
  * Each worker has a pipe for numbers of files to read and one for results. A worker
  * that dies, or takes longer than allowed, is replaced; its file is left out with
  * that reason. At most WINDOW files are ahead of the one that is to be handed out.
+ * A file's memory is its worker's arena, which has the cap that the user sets, and
+ * what libsmf takes for at most CT_MIDI_EVENTS_MAX events, 180 MB when all are texts.
  */
 #include "core/log.h"
 #include "train/prepare.h"
@@ -13,10 +15,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WINDOW = 256, WORKERS_MOST = 256 };
+enum { WINDOW = 256, WORKERS_MOST = 256, POLL_MILLISECONDS = 200 };
+enum { BESIDE_ARENA = 256 << 20 }; /* bytes */
 
 enum { SKETCH = CT_STAGES, LOADS };
 typedef struct ct_parcel { /* what a worker writes before its loads: rows of both stages, sketch */
@@ -28,7 +33,7 @@ typedef struct ct_worker {
     pid_t   pid;
     int     to, from; /* pipes */
     int64_t file;     /* being read, -1: none */
-    double  since;
+    double  until;    /* when it must be done with it */
 } ct_worker;
 
 typedef struct ct_slot {
@@ -42,6 +47,7 @@ struct ct_pool {
     char *const             *names;
     int64_t                  count, given, handed; /* files; given to workers; handed out */
     int64_t                  worker_count;
+    double                   looked; /* when it was last seen what the workers do */
     ct_worker                workers[WORKERS_MOST];
     ct_slot                  slots[WINDOW];
 };
@@ -68,12 +74,26 @@ static bool read_all(int pipe, void *bytes, size_t count) {
     return true;
 }
 
+/* The system holds a worker to its memory, should anything ever take more of it than is said above. */
+static void limit_memory(size_t bytes) {
+    unsigned long data = 0; /* pages that came with the fork */
+    FILE         *file = fopen("/proc/self/statm", "re");
+    if (file && fscanf(file, "%*u %*u %*u %*u %*u %lu", &data) == 1) {
+        rlim_t most = data * (rlim_t)sysconf(_SC_PAGESIZE) + bytes;
+        setrlimit(RLIMIT_DATA, &(struct rlimit){most, most});
+    }
+    if (file) fclose(file);
+}
+
 static _Noreturn void work(const ct_pool *pool, int from, int to) {
-    int64_t file;
+    const size_t cap = (size_t)pool->config->most_megabytes << 20;
+    int64_t      file;
     ct_stop_ignore();
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody would end one that hangs */
+    limit_memory(cap + BESIDE_ARENA);
     while (read_all(from, &file, sizeof file)) {
         char      path[8192];
-        ct_arena  arena = {.cap = (size_t)pool->config->most_megabytes << 20};
+        ct_arena  arena = {.cap = cap};
         ct_parcel parcel;
         memset(&parcel, 0, sizeof parcel);
         snprintf(path, sizeof path, "%s/%s", pool->config->input, pool->names[file]);
@@ -119,12 +139,12 @@ static ct_status start(ct_pool *pool, ct_worker *w) {
     return CT_OK;
 }
 
-/* End a worker; the status that waitpid tells. */
+/* End a worker; the status that waitpid tells. Force comes first, so that it never gets to leave by itself. */
 static int end(ct_worker *w, bool by_force) {
     int status = 0;
     if (w->pid <= 0) return 0;
-    close(w->to);
     if (by_force) kill(w->pid, SIGKILL);
+    close(w->to);
     close(w->from);
     while (waitpid(w->pid, &status, 0) < 0 && errno == EINTR) {
     }
@@ -132,57 +152,83 @@ static int end(ct_worker *w, bool by_force) {
     return status;
 }
 
-static void lost(ct_pool *pool, int64_t file, const char *reason, int signal_number) {
-    ct_slot *slot = &pool->slots[file % WINDOW];
+/* The worker brings no result: its file is left out, another worker takes its place. */
+static ct_status replace(ct_pool *pool, ct_worker *w) {
+    ct_slot *slot = &pool->slots[w->file % WINDOW];
+    char    *reason = slot->prepared.reason;
+    size_t   size = sizeof slot->prepared.reason;
+    bool     late = ct_seconds() > w->until;
+    int      status = end(w, late), number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     slot->prepared = (ct_prepared){.outcome = CT_LEFT_OUT};
-    if (signal_number)
-        snprintf(slot->prepared.reason, sizeof slot->prepared.reason, "%s (signal %d, %s)", reason, signal_number,
-                 strsignal(signal_number));
-    else
-        snprintf(slot->prepared.reason, sizeof slot->prepared.reason, "%s", reason);
     slot->done = true;
+    if (late)
+        snprintf(reason, size, "took too long: more than %lld s, limit.seconds", (long long)pool->config->most_seconds);
+    else if (number)
+        snprintf(reason, size, "reading it ended its worker process (signal %d, %s)", number, strsignal(number));
+    else
+        snprintf(reason, size, "reading it ended its worker process");
+    return start(pool, w);
 }
 
+/* The next file for a worker that has none. */
 static ct_status give(ct_pool *pool, ct_worker *w) {
     if (pool->given == pool->count || pool->given >= pool->handed + WINDOW) return CT_OK;
-    w->file = pool->given++;
-    w->since = ct_seconds();
-    if (write_all(w->to, &w->file, sizeof w->file)) return CT_OK;
-    int64_t file = w->file;
-    end(w, true);
-    lost(pool, file, "its worker process ended", 0);
-    return start(pool, w);
+    int64_t file = pool->given++;
+    if (!write_all(w->to, &file, sizeof file)) { /* it died after its last file, which is no fault of this one */
+        end(w, true);
+        CT_TRY(start(pool, w));
+        write_all(w->to, &file, sizeof file); /* a worker that is gone again is found so by whoever waits for it */
+    }
+    w->file = file;
+    w->until = ct_seconds() + (double)pool->config->most_seconds;
+    return CT_OK;
+}
+
+/* Wait a moment for news. Time in which nobody looked, as all were stopped (Ctrl-Z), is no fault of the workers. */
+static int look(ct_pool *pool, struct pollfd *list, nfds_t count) {
+    int    news = poll(list, count, POLL_MILLISECONDS);
+    double away = ct_seconds() - pool->looked;
+    pool->looked += away;
+    for (int64_t i = 0; i < pool->worker_count && away > 1; i++) pool->workers[i].until += away;
+    return news;
+}
+
+/* False when the worker dies, or takes too long. */
+static bool receive(ct_pool *pool, const ct_worker *w, void *bytes, size_t count) {
+    for (char *p = bytes; count;) {
+        if (look(pool, &(struct pollfd){.fd = w->from, .events = POLLIN}, 1) <= 0) {
+            if (ct_seconds() > w->until) return false;
+            continue;
+        }
+        ssize_t n = read(w->from, p, count);
+        if (n <= 0) return false;
+        p += n;
+        count -= (size_t)n;
+    }
+    return true;
 }
 
 static ct_status take(ct_pool *pool, ct_worker *w) {
     ct_parcel parcel;
-    int64_t   file = w->file;
-    ct_slot  *slot = &pool->slots[file % WINDOW];
-    bool      whole = read_all(w->from, &parcel, sizeof parcel);
-    if (whole) {
-        slot->prepared = parcel.prepared;
-        for (int k = 0; k < LOADS && whole; k++) {
-            slot->loads[k] = malloc(parcel.bytes[k] + 1);
-            if (!slot->loads[k]) return ct_fail(CT_ENOMEM, "out of memory");
-            whole = read_all(w->from, slot->loads[k], parcel.bytes[k]);
-        }
-        for (int s = 0; s < CT_STAGES; s++) slot->prepared.rows[s].at = slot->loads[s];
-        slot->prepared.sketch.at = slot->loads[SKETCH];
+    ct_slot  *slot = &pool->slots[w->file % WINDOW];
+    if (!receive(pool, w, &parcel, sizeof parcel)) return replace(pool, w);
+    slot->prepared = parcel.prepared;
+    for (int k = 0; k < LOADS; k++) {
+        slot->loads[k] = malloc(parcel.bytes[k] + 1);
+        if (!slot->loads[k]) return ct_fail(CT_ENOMEM, "out of memory");
+        if (!receive(pool, w, slot->loads[k], parcel.bytes[k])) return replace(pool, w);
     }
-    if (whole) {
-        slot->done = true;
-        w->file = -1;
-        return CT_OK;
-    }
-    int status = end(w, false);
-    lost(pool, file, "reading it ended its worker process", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
-    return start(pool, w);
+    for (int s = 0; s < CT_STAGES; s++) slot->prepared.rows[s].at = slot->loads[s];
+    slot->prepared.sketch.at = slot->loads[SKETCH];
+    slot->done = true;
+    w->file = -1;
+    return CT_OK;
 }
 
 ct_status ct_pool_open(const ct_prepare_config *config, char *const *names, int64_t count, ct_pool **out) {
     ct_pool *pool = calloc(1, sizeof *pool);
     if (!pool) return ct_fail(CT_ENOMEM, "out of memory");
-    *pool = (ct_pool){.config = config, .names = names, .count = count};
+    *pool = (ct_pool){.config = config, .names = names, .count = count, .looked = ct_seconds()};
     int64_t workers = config->workers ? config->workers : sysconf(_SC_NPROCESSORS_ONLN);
     if (workers > count) workers = count;
     if (workers > WORKERS_MOST) workers = WORKERS_MOST;
@@ -209,19 +255,13 @@ static ct_status attend(ct_pool *pool) {
         who[n] = w;
         list[n++] = (struct pollfd){.fd = w->from, .events = POLLIN};
     }
-    if (poll(list, n, 200) < 0 && errno != EINTR)
+    if (look(pool, list, n) < 0 && errno != EINTR)
         return ct_fail(CT_EFAIL, "can't wait for workers: %s", strerror(errno));
     for (nfds_t i = 0; i < n; i++) {
         if (list[i].revents)
             CT_TRY(take(pool, who[i]));
-        else if (ct_seconds() - who[i]->since > (double)pool->config->most_seconds) {
-            int64_t file = who[i]->file;
-            char    reason[64];
-            end(who[i], true);
-            snprintf(reason, sizeof reason, "took longer than %lld s", (long long)pool->config->most_seconds);
-            lost(pool, file, reason, 0);
-            CT_TRY(start(pool, who[i]));
-        }
+        else if (ct_seconds() > who[i]->until)
+            CT_TRY(replace(pool, who[i]));
     }
     return CT_OK;
 }

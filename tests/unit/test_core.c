@@ -184,6 +184,16 @@ static void files_are_written_whole(void **state) {
     assert_message_has("5 bytes, at most 4");
     assert_int_equal(ct_file_read(folder, 0, &arena, &bytes), CT_EFAIL);
     assert_message_has("no plain file");
+    const char *pipe = temp_path(&arena, folder, "pipe"); /* nobody writes into it: whoever waits for that hangs */
+    ct_bytes    map;
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    alarm(20);
+    assert_int_equal(ct_file_read(pipe, 0, &arena, &bytes), CT_EFAIL);
+    assert_message_has("no plain file");
+    assert_int_equal(ct_file_map(pipe, &map), CT_EFAIL);
+    assert_message_has("no plain file");
+    alarm(0);
+    assert_int_equal(unlink(pipe), 0);
     assert_int_equal(ct_file_read(temp_path(&arena, folder, "none"), 0, &arena, &bytes), CT_EFAIL);
     assert_message_has("No such file");
 
