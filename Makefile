@@ -39,9 +39,10 @@ OPT_release := -O3 -g
 OPT_debug   := -O0 -g
 OPT_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 LD_asan     := -fsanitize=address,undefined
-# Threads of our own; without OpenMP, whose libraries this sanitizer does not understand.
+# Threads of our own, in the tests that have some; without OpenMP, whose libraries this sanitizer does not understand.
 OPT_tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread -Wno-unknown-pragmas $(if $(findstring clang,$(CC)),,-Wno-maybe-uninitialized)
 LD_tsan     := -fsanitize=thread
+TSAN_TESTS  := core data prepare checkpoint train infer
 ifeq ($(PROFILE),tsan)
 OPENMP_CFLAGS :=
 OPENMP_LIBS :=
@@ -221,7 +222,7 @@ test-run: test-build
 test-all: ready ## also what takes long: accuracy on real music, sanitizers, training against the count model
 	@$(MAKE) --no-print-directory test-build
 	@$(MAKE) --no-print-directory test-build PROFILE=asan
-	@$(MAKE) --no-print-directory build/tsan/tests/test_checkpoint PROFILE=tsan
+	@$(MAKE) --no-print-directory all $(TSAN_TESTS:%=build/tsan/tests/test_%) PROFILE=tsan $(if $(shell command -v clang),CC=clang)
 	@tests/run --all $(BIN) $(B)
 
 test-faults: ready ## every place where a run can fail or be killed, and a hundred kills of each stage (half an hour)

@@ -163,9 +163,10 @@ static int train_in_child_after(const ct_train_config *c, int signal_number, int
         ct_asker  asker = {temp_path(&arena, c->out, "metrics.jsonl"), after, signal_number};
         pthread_t thread;
         ct_stop_install();
-        if (after)
+        if (after) {
             pthread_create(&thread, NULL, ask_later, &asker);
-        else if (signal_number)
+            pthread_detach(thread);
+        } else if (signal_number)
             kill(getpid(), signal_number);
         while (signal_number && !after && !ct_stop_asked()) usleep(1000);
         ct_status status = ct_train(c, NULL, 0);
