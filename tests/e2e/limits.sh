@@ -16,7 +16,10 @@ begin() {
         [ -d /proc/$job ] || return 1
     done
 }
-gone() { local p; for p in $1; do for _ in $(seq 100); do [ -d "/proc/$p" ] || continue 2; sleep 0.05; done; return 1; done; }
+gone() { # PIDS: none of them is there within five seconds, but for what init has yet to clear away
+    local p
+    for p in $1; do for _ in $(seq 100); do grep -qs '^[0-9]* (cantus) [^Z]' "/proc/$p/stat" || continue 2; sleep 0.05; done; return 1; done
+}
 # but_one OUTPUT REASON: the outcomes of the undisturbed run, but for one file that was left out for that reason
 but_one() {
     diff "$T/whole/outcomes.tsv" "$T/$1/outcomes.tsv" | grep '^[<>]' > "$T/differ"
