@@ -105,8 +105,10 @@ EMULATED_OBJ := $(foreach f,$(FLAVOURS),$(EMULATED_CU:%.cu=$(B)/%.$(f).o))
 $(B)/tests/emulator/ptx/arithmetic.o: ALL_CXXFLAGS += -frounding-math
 ARCHITECTURES := 80 90 100 120
 PTX := $(if $(NVCC),$(if $(filter release,$(PROFILE)),$(foreach a,$(ARCHITECTURES),$(patsubst %.cu,$(B)/tests/ptx/sm_$(a)/%.ptx,$(notdir $(EMULATED_CU))))))
-EMULATED_ALL := $(foreach f,$(FLAVOURS) $(if $(PTX),ptx),$(patsubst %,$(B)/tests/%_$(f),$(basename $(notdir $(EMULATOR_TESTS)))))
-EMULATED := $(if $(CT_CXX),$(if $(filter release debug,$(PROFILE)),$(filter-out %/test_ptx_checked %/test_ptx_ptx,$(EMULATED_ALL))))
+# Tests of kernels (.c) run in every flavour; those that look inside the machine (.cpp) need no kernel.
+EMULATED := $(if $(CT_CXX),$(if $(filter release debug,$(PROFILE)),$(addprefix $(B)/tests/,test_fibers_ucontext \
+	$(patsubst %.cpp,%,$(notdir $(filter %.cpp,$(EMULATOR_TESTS)))) \
+	$(foreach f,$(FLAVOURS) $(if $(PTX),ptx),$(patsubst %.c,%_$(f),$(notdir $(filter %.c,$(EMULATOR_TESTS))))))))
 
 # A change of compiler or flags rebuilds.
 STAMP := $(B)/flags
@@ -176,6 +178,13 @@ $(B)/tests/%_$(1): $(B)/tests/emulator/%.o $(B)/libemulator_$(1).a $(LIB)
 	$$(Q)$$(CT_CXX) $$^ $$(LIBS) $$(CMOCKA_LIBS) -o $$@
 endef
 $(foreach f,$(FLAVOURS),$(eval $(call flavour_rule,$(f))))
+$(B)/tests/%: $(B)/tests/emulator/%.o $(B)/libemulator_fast.a $(LIB)
+	$(call say,TEST,$@)
+	$(Q)$(CT_CXX) $^ $(LIBS) $(CMOCKA_LIBS) -o $@
+$(B)/tests/test_fibers_ucontext: tests/emulator/test_fibers.cpp tests/emulator/fiber.cpp tests/emulator/fiber.h $(STAMP)
+	$(call say,TEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CT_CXX) $(ALL_CXXFLAGS) -DEMULATOR_UCONTEXT $(filter %.cpp,$^) $(CMOCKA_LIBS) -o $@
 
 $(LIB): $(OBJ)
 	$(call say,AR,$@)

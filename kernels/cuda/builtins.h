@@ -62,6 +62,9 @@ MACHINE_VECTOR_2(int2, int)
 MACHINE_VECTOR_4(int4, int)
 MACHINE_VECTOR_2(uint2, unsigned)
 MACHINE_VECTOR_4(uint4, unsigned)
+inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) {
+    return {x, y, z, w};
+}
 inline float2 make_float2(float x, float y) {
     return {x, y};
 }

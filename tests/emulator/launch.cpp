@@ -6,6 +6,7 @@
 
 #include <signal.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 
 #include <algorithm>
 #include <atomic>
@@ -67,7 +68,18 @@ static void put_back(block *b) {
 }
 
 /* ---- faults: a kernel's access to where no memory is. The thread that made it is left; the launch is given up. */
-static void on_fault(int, siginfo_t *info, void *) {
+static site site_of_fault(const void *context) { /* as a return address, behind the instruction */
+#if defined(__x86_64__)
+    auto at = static_cast<const ucontext_t *>(context)->uc_mcontext.gregs[REG_RIP];
+#elif defined(__aarch64__)
+    auto at = static_cast<const ucontext_t *>(context)->uc_mcontext.pc;
+#else
+    const char *at = nullptr;
+    (void)context;
+#endif
+    return at ? site_of_code(reinterpret_cast<const void *>(at + 1)) : (site)NO_SITE;
+}
+static void on_fault(int, siginfo_t *info, void *context) {
     if (!machine_me) { /* not a kernel's: as without us */
         signal(SIGSEGV, SIG_DFL);
         return;
@@ -75,8 +87,8 @@ static void on_fault(int, siginfo_t *info, void *) {
     const kernel_thread *me = block_me();
     const char          *p = static_cast<const char *>(info->si_addr);
     bool                 stack = p < me->flow.low && p >= me->flow.low - 4096;
-    report("fault", NO_SITE, stack ? "its stack is full (address %p)" : "access to address %p, where no memory is",
-           info->si_addr);
+    report("fault", site_of_fault(context),
+           stack ? "its stack is full (address %p)" : "access to address %p, where no memory is", info->si_addr);
     block_give_up();
 }
 
