@@ -89,11 +89,11 @@ FUZZ_MAIN := $(if $(filter fuzz,$(PROFILE)),-fsanitize=fuzzer,$(B)/tests/fuzz/dr
 # and store (its sanitizers' libraries are not linked). Not under sanitizers: they don't know the emulator's stacks.
 WARN_CXX := $(filter-out -Wstrict-prototypes -Wno-format-truncation,$(WARN))
 CXXFLAGS ?= -Werror
-ALL_CXXFLAGS := -std=c++17 -D_GNU_SOURCE -I. -Itests -fno-strict-aliasing -ffp-contract=off $(WARN_CXX) $(OPT_$(PROFILE)) $(CXXFLAGS)
+ALL_CXXFLAGS := -std=c++17 -D_GNU_SOURCE -I. -Itests -fno-strict-aliasing -ffp-contract=off $(WARN_CXX) -O2 -g $(CXXFLAGS)
 CU_SRC := $(wildcard kernels/cuda/*.cu)
 EMULATED_CU := $(CU_SRC) $(wildcard tests/emulator/*.cu)
 FLAVOURS := fast checked
-FLAVOUR_fast    := -fno-exceptions
+FLAVOUR_fast    := $(OPT_$(PROFILE)) -fno-exceptions
 FLAVOUR_checked := -O1 -g -fno-exceptions -fsanitize=thread,alignment,bounds
 EMULATOR_TESTS := $(wildcard tests/emulator/test_*)
 PTX_FRONT_END := $(B)/tests/emulator/ptx/front_end.o

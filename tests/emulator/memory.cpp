@@ -57,7 +57,6 @@ void emulator_free(void *device) {
         report("memory", NO_SITE, "emulator_free: %p is not the start of an allocation", device);
         return;
     }
-    memory_check_guards("before free");
     shadow_free(found->second.shadow);
     munmap(found->second.mapping, found->second.mapped);
     allocations.erase(found);

@@ -31,20 +31,23 @@ static site number_of(const void *what, int line, const known_site &known) {
     return entry.first->second;
 }
 
-site site_of_place(machine_place place) {
-    return number_of(place.file, place.line, {place, nullptr});
-}
-
-/* Loads and stores ask for the same few addresses again and again. */
-site site_of_code(const void *return_address) {
+/* Loads and stores ask for the same few places again and again. */
+static site recent_number_of(const void *what, int line, const known_site &known) {
     static thread_local struct {
-        const void *code;
+        const void *what;
+        int         line;
         site        number;
     } recent[1024];
-    auto &entry = recent[(reinterpret_cast<uintptr_t>(return_address) >> 1) % 1024];
-    if (entry.code != return_address)
-        entry = {return_address, number_of(return_address, -1, {{nullptr, 0}, return_address})};
+    auto &entry = recent[((reinterpret_cast<uintptr_t>(what) >> 1) + (unsigned)line) % 1024];
+    if (entry.what != what || entry.line != line) entry = {what, line, number_of(what, line, known)};
     return entry.number;
+}
+
+site site_of_place(machine_place place) {
+    return recent_number_of(place.file, place.line, {place, nullptr});
+}
+site site_of_code(const void *return_address) {
+    return recent_number_of(return_address, -1, {{nullptr, 0}, return_address});
 }
 
 static std::string line_of_code(const void *code) {

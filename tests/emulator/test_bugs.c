@@ -61,7 +61,7 @@ static void attention_in_double(const float *q, const float *k, const float *v, 
                                 double scale) {
     for (int h = 0; h < HEADS; h++)
         for (int i = 0; i < tokens; i++) {
-            double  weight[MOST_TOKENS], total = 0, *o = wanted + (h * tokens + i) * HEAD;
+            double  weight[MOST_TOKENS] = {0}, total = 0, *o = wanted + (h * tokens + i) * HEAD;
             int64_t base = (int64_t)h * tokens * HEAD;
             for (int j = 0; j <= i; j++) {
                 double x = 0;
