@@ -221,7 +221,7 @@ KERNEL(two_shuffles) {
     if (threadIdx.x < 16 + in[0])
         out[threadIdx.x] = __shfl_sync(ALL, in[threadIdx.x], 0); /* PLANTED two_shuffles */
     else
-        out[threadIdx.x] = __shfl_sync(ALL, in[threadIdx.x], 1); /* PLANTED two_shuffles */
+        out[threadIdx.x] = __shfl_xor_sync(ALL, in[threadIdx.x], 1); /* PLANTED two_shuffles */
 }
 KERNEL(not_in_its_mask) {
     __syncwarp(0xffu); /* PLANTED not_in_its_mask */

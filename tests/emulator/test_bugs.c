@@ -213,46 +213,58 @@ static void set_schedule(int n) {
     emulator_set_schedule((emulator_schedule){.order = (emulator_order)order, .seed = (uint64_t)n, .workers = 1});
 }
 
+/* Does a report say it, or a wrong number? */
+static bool shows(const planted *p, int schedule) {
+    set_schedule(schedule);
+    emulator_forget_reports();
+    double wrong = p->run(p->number, p->size);
+    bool   reported = emulator_report_count() > 0;
+    if (getenv("CANTUS_TEST_VERBOSE"))
+        printf("    %2d %-24s schedule %d: numbers %s; %s\n", (int)p->number, p->name, schedule,
+               wrong <= 1 ? "right" : "wrong", reported ? emulator_report(0) : "no report");
+    bool named = emulator_reported(p->kinds[0]) || (p->kinds[1] && emulator_reported(p->kinds[1]));
+    if (emulator_checks_accesses() && !named)
+        fail_msg("%s, schedule %d: not reported; first report: %s", p->name, schedule,
+                 reported ? emulator_report(0) : "none");
+    emulator_forget_reports();
+    return reported || !(wrong <= 1);
+}
+
 static void is_found(void **state) {
     const planted *p = *state;
-    bool           shown = false;
-    for (int n = 0; n < SCHEDULES; n++) {
-        set_schedule(n);
-        emulator_forget_reports();
-        double wrong = p->run(p->number, p->size);
-        if (getenv("CANTUS_TEST_VERBOSE"))
-            printf("    %2d %-24s schedule %d: %s; %s\n", (int)p->number, p->name, n,
-                   wrong <= 1 ? "numbers right" : "numbers wrong",
-                   emulator_report_count() ? emulator_report(0) : "no report");
-        bool named = emulator_reported(p->kinds[0]) || (p->kinds[1] && emulator_reported(p->kinds[1]));
-        if (emulator_checks_accesses() && !named)
-            fail_msg("%s, schedule %d: not reported; first report: %s", p->name, n,
-                     emulator_report_count() ? emulator_report(0) : "none");
-        shown = shown || emulator_report_count() > 0 || !(wrong <= 1);
+    for (int front_end = 0; front_end < emulator_front_ends(); front_end++) {
+        bool shown = false;
+        emulator_use_front_end(front_end);
+        for (int schedule = 0; schedule < SCHEDULES; schedule++) shown = shows(p, schedule) || shown;
+        if (!shown && !p->hidden) fail_msg("%s: shown in no order", p->name);
     }
-    emulator_forget_reports();
-    if (!shown && !p->hidden) fail_msg("%s: shown in no order", p->name);
 }
 
 /* ---- and no report where nothing is wrong: sizes around tiles, one, primes */
+static void clean_in_order(int schedule) {
+    static const int tokens[] = {1, 19, 31, 32, 33, 64, 65, 97}, widths[] = {1, 31, 127, 128, 129, 200};
+    set_schedule(schedule);
+    for (size_t i = 0; i < CT_COUNT(tokens); i++) {
+        double fp32 = run_attention(NO_BUG, tokens[i]), half = run_attention(NO_BUG, -tokens[i]);
+        if (!(fp32 <= 1 && half <= 1))
+            fail_msg("attention of %d tokens, schedule %d: error %g, bf16 %g of what is allowed", tokens[i], schedule,
+                     fp32, half);
+        if (!(run_sum_distances(NO_BUG, tokens[i]) <= 1))
+            fail_msg("sums of %d tokens, schedule %d", tokens[i], schedule);
+    }
+    for (size_t i = 0; i < CT_COUNT(widths); i++)
+        if (!(run_normalise(NO_BUG, widths[i]) <= 1)) fail_msg("normalise of %d, schedule %d", widths[i], schedule);
+    if (!(run_copy(NO_BUG, 256) <= 1) || !(run_sum_64(NO_BUG, 48) <= 1))
+        fail_msg("copy or sum_64, schedule %d", schedule);
+    if (emulator_report_count() > 0) fail_msg("schedule %d: %s", schedule, emulator_report(0));
+}
+
 static void right_kernels_are_clean(void **state) {
     (void)state;
-    static const int tokens[] = {1, 19, 31, 32, 33, 64, 65, 97};
-    static const int widths[] = {1, 31, 127, 128, 129, 200};
     emulator_forget_reports();
-    for (int n = 0; n < EMULATOR_ORDERS; n++) {
-        set_schedule(n);
-        for (size_t i = 0; i < CT_COUNT(tokens); i++) {
-            double fp32 = run_attention(NO_BUG, tokens[i]), half = run_attention(NO_BUG, -tokens[i]);
-            if (!(fp32 <= 1 && half <= 1))
-                fail_msg("attention of %d tokens, schedule %d: error %g, bf16 %g of what is allowed", tokens[i], n,
-                         fp32, half);
-            if (!(run_sum_distances(NO_BUG, tokens[i]) <= 1)) fail_msg("sums of %d tokens, schedule %d", tokens[i], n);
-        }
-        for (size_t i = 0; i < CT_COUNT(widths); i++)
-            if (!(run_normalise(NO_BUG, widths[i]) <= 1)) fail_msg("normalise of %d, schedule %d", widths[i], n);
-        if (!(run_copy(NO_BUG, 256) <= 1) || !(run_sum_64(NO_BUG, 48) <= 1)) fail_msg("copy or sum_64, schedule %d", n);
-        if (emulator_report_count() > 0) fail_msg("schedule %d: %s", n, emulator_report(0));
+    for (int front_end = 0; front_end < emulator_front_ends(); front_end++) {
+        emulator_use_front_end(front_end);
+        for (int order = 0; order < EMULATOR_ORDERS; order++) clean_in_order(order);
     }
 }
 
@@ -261,6 +273,7 @@ int main(void) {
     for (size_t i = 0; i < CT_COUNT(mistakes); i++)
         tests[i] = (struct CMUnitTest){mistakes[i].name, is_found, NULL, NULL, (void *)(uintptr_t)&mistakes[i]};
     tests[CT_COUNT(mistakes)] = (struct CMUnitTest)cmocka_unit_test(right_kernels_are_clean);
-    printf("emulated CUDA machine: %s\n", emulator_checks_accesses() ? "every load and store checked" : "fast");
+    emulator_use_front_end(0);
+    printf("%s%s\n", emulator_front_end(0), emulator_checks_accesses() ? ", every load and store checked" : "");
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <sstream>
 
@@ -50,12 +51,15 @@ static bool begins(const text &s, const char *with) {
 }
 
 /* ---- one file */
+typedef std::array<int, 3> place; /* file, line, column */
+
 struct reader {
     ptx_program                *program = nullptr;
     text                        path;
     int                         line = 1; /* of the statement */
     std::map<text, ptx_operand> globals;
     std::map<int, const char *> files;
+    std::map<place, place>      callers; /* of code that was put in another function's */
 
     /* of the function being read */
     ptx_function                        *function = nullptr;
@@ -73,6 +77,7 @@ struct reader {
     void              begin_function(const text &heading);
     void              end_function(void);
     void              statement(const text &s);
+    bool              is_kernels(int file) const;
     void              location(const text &s);
     void              instruction(const text &s);
     void              call(ptx_instruction &i, const text &rest);
@@ -414,13 +419,26 @@ void reader::instruction(const text &s) {
     function->code.push_back(i);
 }
 
-/* .loc file line column [, function_name ..., inlined_at ...] */
+bool reader::is_kernels(int file) const { /* no header's */
+    auto found = files.find(file);
+    return found != files.end() && strstr(found->second, ".cu");
+}
+
+/* .loc file line column [, function_name ..., inlined_at file line column]. What a header does (an instruction of
+ * platform.h, an atomic of CUDA's) belongs to the line of the kernel that calls it, perhaps by way of other headers. */
 void reader::location(const text &s) {
-    std::vector<text> w = words(s);
-    if (w.size() < 3) fail("no place in: %s", s.c_str());
-    if (atoi(w[2].c_str()) == 0) return; /* line 0: what the compiler made by itself belongs to what stands before */
-    source_file = atoi(w[1].c_str());
-    source_line = atoi(w[2].c_str());
+    place now = {}, caller = {};
+    if (sscanf(s.c_str(), ".loc %d %d %d", &now[0], &now[1], &now[2]) != 3) fail("no place in: %s", s.c_str());
+    if (now[1] == 0) return; /* line 0: what the compiler made by itself belongs to what stands before */
+    size_t at = s.find("inlined_at ");
+    if (at != text::npos && sscanf(s.c_str() + at, "inlined_at %d %d %d", &caller[0], &caller[1], &caller[2]) == 3)
+        callers[now] = caller;
+    for (auto up = callers.find(now); up != callers.end() && !is_kernels(now[0]); up = callers.find(now)) {
+        if (up->second == now) break;
+        now = up->second;
+    }
+    source_file = now[0];
+    source_line = now[1];
 }
 
 void reader::statement(const text &s) {
