@@ -51,6 +51,19 @@ void        emulator_use_front_end(int number);
  * tell. */
 int         emulator_unexecuted(void (*tell)(const char *instruction));
 
+/* ---- what launches cost (PTX): requests of warps to device memory and the sectors of 32 bytes they touch, requests to
+ * shared memory and the passes over its banks; beside them the fewest that the same bytes could cost */
+typedef struct emulator_kernel {
+    char     name[128], symbol[512]; /* as launched; as in the PTX */
+    int      launches;
+    unsigned threads; /* of a block */
+    size_t   shared;  /* dynamic, bytes of a block */
+    uint64_t requests, sectors, fewest_sectors;
+    uint64_t shared_requests, passes, fewest_passes;
+} emulator_kernel;
+void emulator_count_kernels(void);                         /* from here on, anew */
+bool emulator_kernel_at(int number, emulator_kernel *out); /* in the order of their first launch; false: no more */
+
 /* ---- device memory */
 void *emulator_alloc(size_t bytes);
 void  emulator_free(void *device);

@@ -1,6 +1,7 @@
 /* front_end.cpp -- launches of compiled kernels, taken over by the PTX that nvcc made of the same source: found by the
  * name of the compiled function, which both compilers spell alike but for the L of an internal one. */
 #include "run.h"
+#include "traffic.h"
 
 #include "tests/emulator/block.h"
 #include "tests/emulator/checker.h"
@@ -68,6 +69,41 @@ static void run_thread(const machine_launch &launch) {
     ptx_run_kernel(running.program, running.kernel, launch);
 }
 
+/* ---- what launches cost */
+static std::vector<std::pair<const ptx_function *, emulator_kernel>> costs;
+
+static void count_launch(const machine_launch &launch, const ptx_function *kernel) {
+    size_t at = 0;
+    while (at < costs.size() && costs[at].first != kernel) at++;
+    if (at == costs.size()) {
+        costs.push_back({kernel, emulator_kernel()});
+        snprintf(costs[at].second.name, sizeof costs[at].second.name, "%s", launch.kernel);
+        snprintf(costs[at].second.symbol, sizeof costs[at].second.symbol, "%s", kernel->name.c_str());
+    }
+    emulator_kernel &k = costs[at].second;
+    k.launches++;
+    k.threads = launch.block.x * launch.block.y * launch.block.z;
+    k.shared = launch.shared;
+}
+
+void emulator_count_kernels(void) {
+    costs.clear();
+    traffic_begin();
+}
+
+bool emulator_kernel_at(int number, emulator_kernel *out) {
+    if ((size_t)number >= costs.size()) return false;
+    const traffic t = traffic_of(costs[(size_t)number].first);
+    *out = costs[(size_t)number].second;
+    out->requests = t.requests;
+    out->sectors = t.sectors;
+    out->fewest_sectors = t.fewest_sectors;
+    out->shared_requests = t.shared_requests;
+    out->passes = t.passes;
+    out->fewest_passes = t.fewest_passes;
+    return true;
+}
+
 static const char *take_over(machine_launch &launch) {
     std::string name = name_of(launch.kernel_address);
     running = {nullptr, nullptr};
@@ -85,6 +121,7 @@ static const char *take_over(machine_launch &launch) {
     if (!same) return "its parameters differ from those in its PTX";
     for (const auto &function : running.program->functions) /* and what it may call */
         if (function.second == running.kernel || !function.second->kernel) launched.insert(function.second);
+    count_launch(launch, running.kernel);
     launch.body = run_thread;
     return nullptr;
 }

@@ -2,6 +2,7 @@
 #include "run.h"
 
 #include "arithmetic.h"
+#include "traffic.h"
 #include "tests/emulator/block.h"
 #include "tests/emulator/checker.h"
 
@@ -12,7 +13,7 @@
 
 struct frame {
     const ptx_program  *program;
-    const ptx_function *function;
+    const ptx_function *function, *kernel;
     uint64_t           *registers;
     char               *memory; /* parameters, what is passed to callees, local memory */
     bool                carry;
@@ -102,6 +103,9 @@ static char *pointer_of(const frame &f, const ptx_instruction &i, const ptx_oper
     return i.space == SHARED ? shared_pointer(address) : (char *)(uintptr_t)address;
 }
 
+static bool is_shared(const char *p) {
+    return p >= this_block->arena && p < this_block->arena + this_block->arena_used;
+}
 /* Constants of the program are nobody's device memory; frames are the thread's own. */
 static bool is_of_program(const frame &f, const char *p, size_t bytes) {
     for (size_t number : f.program->constants) {
@@ -117,6 +121,7 @@ static void check(const frame &f, const ptx_instruction &i, bool write, const ch
         block_give_up();
     }
     if (own || (!write && is_of_program(f, p, bytes))) return;
+    traffic_add(f.kernel, &i, is_shared(p), p, bytes);
     check_access(write, p, bytes, bytes, site_of(f, i));
 }
 
@@ -193,8 +198,10 @@ static void block_vote(frame &f, const ptx_instruction &i) { /* bar.red.or.pred 
     set(f, i.operands[0], (uint64_t)machine_barrier(kind, value_of(f, i.operands[2]) & 1, place_of(f, i)));
 }
 static void matrices(frame &f, const ptx_instruction &i) {
-    uint32_t result[4];
-    machine_ldmatrix(result, i.count, i.flags & TRANSPOSED, pointer_of(f, i, i.operands[i.count]), place_of(f, i));
+    uint32_t    result[4];
+    const char *row = pointer_of(f, i, i.operands[i.count]);
+    if (machine_me->lane < 8 * i.count) traffic_add(f.kernel, &i, true, row, 16);
+    machine_ldmatrix(result, i.count, i.flags & TRANSPOSED, row, place_of(f, i));
     for (unsigned k = 0; k < i.count; k++) set(f, i.operands[k], result[k]);
 }
 static void multiply(frame &f, const ptx_instruction &i) { /* d0-3, a0-3, b0-1, c0-3 */
@@ -252,7 +259,8 @@ static void atomic(frame &f, const ptx_instruction &i) { /* atom d, [a], b(, c);
 }
 
 /* ---- control */
-static void run(const ptx_program *program, const ptx_function *function, const char *inputs, char *results);
+static void run(const ptx_program *program, const ptx_function *kernel, const ptx_function *function,
+                const char *inputs, char *results);
 
 static void call(frame &f, const ptx_instruction &i) {
     const ptx_function *callee = i.callee;
@@ -268,7 +276,7 @@ static void call(frame &f, const ptx_instruction &i) {
         const ptx_symbol &s = f.program->symbols[i.operands[results + k].number];
         memcpy(inputs + callee->inputs[k].at, f.memory + s.at, callee->inputs[k].bytes);
     }
-    run(f.program, callee, inputs, result);
+    run(f.program, f.kernel, callee, inputs, result);
     if (results) memcpy(f.memory + f.program->symbols[i.operands[0].number].at, result, callee->results[0].bytes);
 }
 
@@ -325,8 +333,9 @@ static void step(frame &f, const ptx_instruction &i) {
     set(f, i.operands[0], ptx_compute(i, v, &f.carry));
 }
 
-static void run(const ptx_program *program, const ptx_function *function, const char *inputs, char *results) {
-    frame f = {program, function, nullptr, nullptr, false};
+static void run(const ptx_program *program, const ptx_function *kernel, const ptx_function *function,
+                const char *inputs, char *results) {
+    frame f = {program, function, kernel, nullptr, nullptr, false};
     f.registers = static_cast<uint64_t *>(alloca((function->registers + 1) * sizeof(uint64_t)));
     f.memory = static_cast<char *>(alloca(function->frame + 16));
     f.memory += (16 - (uintptr_t)f.memory % 16) % 16;
@@ -355,5 +364,5 @@ void ptx_run_kernel(const ptx_program *program, const ptx_function *kernel, cons
     char *inputs = static_cast<char *>(alloca(kernel->parameters + 1));
     for (size_t k = 0; k < launch.argument_count; k++)
         memcpy(inputs + kernel->inputs[k].at, launch.arguments[k].data, launch.arguments[k].bytes);
-    run(program, kernel, inputs, nullptr);
+    run(program, kernel, kernel, inputs, nullptr);
 }
