@@ -105,10 +105,11 @@ EMULATED_OBJ := $(foreach f,$(FLAVOURS),$(EMULATED_CU:%.cu=$(B)/%.$(f).o))
 $(B)/tests/emulator/ptx/arithmetic.o: ALL_CXXFLAGS += -frounding-math
 ARCHITECTURES := 80 90 100 120
 PTX := $(if $(NVCC),$(if $(filter release,$(PROFILE)),$(foreach a,$(ARCHITECTURES),$(patsubst %.cu,$(B)/tests/ptx/sm_$(a)/%.ptx,$(notdir $(EMULATED_CU))))))
-# Tests of kernels (.c) run in every flavour; those that look inside the machine (.cpp) need no kernel.
+# Tests of kernels (.c) run in every flavour (what requests cost only PTX can tell); those that look inside the machine
+# (.cpp) need no kernel.
 EMULATED := $(if $(CT_CXX),$(if $(filter release debug,$(PROFILE)),$(addprefix $(B)/tests/,test_fibers_ucontext \
 	$(patsubst %.cpp,%,$(notdir $(filter %.cpp,$(EMULATOR_TESTS)))) \
-	$(foreach f,$(FLAVOURS) $(if $(PTX),ptx),$(patsubst %.c,%_$(f),$(notdir $(filter %.c,$(EMULATOR_TESTS))))))))
+	$(filter-out test_traffic_fast test_traffic_checked,$(foreach f,$(FLAVOURS) $(if $(PTX),ptx),$(patsubst %.c,%_$(f),$(notdir $(filter %.c,$(EMULATOR_TESTS)))))))))
 
 # A change of compiler or flags rebuilds.
 STAMP := $(B)/flags
@@ -165,6 +166,19 @@ $(foreach a,$(ARCHITECTURES),$(foreach f,$(EMULATED_CU),$(eval $(call ptx_rule,$
 $(B)/tests/%_ptx: $(B)/tests/emulator/%.o $(PTX_FRONT_END) $(B)/libemulator_fast.a $(LIB) $(PTX)
 	$(call say,TEST,$@)
 	$(Q)$(CT_CXX) $(filter-out %.ptx,$^) $(LIBS) $(CMOCKA_LIBS) -o $@
+# What ptxas says of them, and the report that puts it beside what the emulator counts.
+PTXAS := $(foreach a,$(ARCHITECTURES),$(CU_SRC:kernels/cuda/%.cu=$(B)/tests/ptxas/sm_$(a)/%.txt))
+define ptxas_rule
+$(B)/tests/ptxas/sm_$(1)/%.txt: kernels/cuda/%.cu $(B)/kernels/cuda/%.nvcc.o
+	$$(call say,PTXAS,"$$< (sm_$(1))")
+	@mkdir -p $$(@D)
+	$$(Q)$$(NVCC) -std=c++17 -I. -O3 -arch=sm_$(1) -cubin -Xptxas -v $$< -o $$(@:.txt=.cubin) > $$@ 2>&1
+endef
+$(foreach a,$(ARCHITECTURES),$(eval $(call ptxas_rule,$(a))))
+$(B)/tests/emulator/kernels_report.o: ALL_CFLAGS += -Itests -isystem $(dir $(NVCC))../include
+$(B)/tests/kernels_report: $(B)/tests/emulator/kernels_report.o $(PTX_FRONT_END) $(B)/libemulator_fast.a $(LIB) $(PTX)
+	$(call say,TOOL,$@)
+	$(Q)$(CT_CXX) $(filter-out %.ptx,$^) $(LIBS) -o $@
 define flavour_rule
 $(B)/%.$(1).o: %.cu $(STAMP) | $(CONFIG) require
 	$$(call say,C++,"$$< ($(1))")
@@ -240,8 +254,12 @@ test-faults: ready ## every place where a run can fail or be killed, and a hundr
 
 test-kernels: ready ## the kernels in every order of threads, also as PTX of each architecture
 	@$(MAKE) --no-print-directory test-build
-	@CANTUS_PTX=all tests/run --only 'test_(cuda|bugs|ptx|machine)' $(BIN) $(B)
+	@CANTUS_PTX=all tests/run --only 'test_(bugs|cuda|instructions|machine|ptx|traffic)' $(BIN) $(B)
 
+kernels-report: ## the table of kernels in kernels/README.md anew (needs nvcc)
+	@[ -n "$(PTX)" ] || { echo "make kernels-report: nvcc is needed (make config says what was found)" >&2; exit 1; }
+	@$(MAKE) --no-print-directory $(B)/tests/kernels_report $(PTXAS)
+	@third_party/kernels-report $(B)/tests/kernels_report $(B)/tests/ptxas
 TIME ?= 60
 fuzz: ## fuzz every reader of outside files with clang's libFuzzer, TIME=60 seconds each; findings: build/fuzz/findings
 	@tests/fuzz/run $(TIME)
@@ -278,4 +296,4 @@ clean: ## remove everything built
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all require deps ready demo test test-build test-run test-all test-faults test-kernels tools fuzz fuzz-build reference lint tidy format readme install config clean help
+.PHONY: all require deps ready demo test test-build test-run test-all test-faults test-kernels kernels-report tools fuzz fuzz-build reference lint tidy format readme install config clean help

@@ -1,8 +1,8 @@
 /* device_arrays.h -- an op of the cuda backend on the emulator, its arrays (tests/op_cases.h) carried to device memory
  * and its results back. Owner: the arrays stay the caller's. Fails: with the op, or when the emulator has a report.
  */
-#ifndef CT_TESTS_DEVICE_ARRAYS_H
-#define CT_TESTS_DEVICE_ARRAYS_H
+#ifndef CT_EMULATOR_DEVICE_ARRAYS_H
+#define CT_EMULATOR_DEVICE_ARRAYS_H
 
 #include "kernels/cuda/cuda.h"
 #include "tests/emulator/emulator.h"

@@ -1,6 +1,6 @@
 /* kernels_report.c -- a table of all kernels in Markdown, for kernels/README.md: what ptxas says of each for every
- * architecture, how many warps a multiprocessor holds, what the op has to move and compute, and how well its requests to
- * memory are put together, counted by the emulator from the PTX. Nothing here is a speed: what bounds an op is an
+ * architecture, how many warps a multiprocessor holds, what the op has to move and compute, and how well its requests
+ * to memory are put together, counted by the emulator from the PTX. Nothing here is a speed: what bounds an op is an
  * estimate from data sheets.
  *
  * Usage: kernels_report FOLDER     with FOLDER/sm_90/NAME.txt what `nvcc -Xptxas -v` printed
@@ -17,7 +17,7 @@ typedef struct card {
     cudaOccDeviceProp about;
     double            bytes, flops; /* a second; flops in fp32 without tensor cores */
 } card;
-#define KB * 1024
+#define KB *1024
 static const card cards[] = {
     {"A100 SXM", "sm_80", {8, 0, 1024, 2048, 65536, 65536, 32, 48 KB, 164 KB, 108, 163 KB, 1 KB}, 2.039e12, 19.5e12},
     {"H100 SXM", "sm_90", {9, 0, 1024, 2048, 65536, 65536, 32, 48 KB, 228 KB, 132, 227 KB, 1 KB}, 3.35e12, 66.9e12},
@@ -44,8 +44,8 @@ static void read_usage(const char *path, const char *symbol, usage *out) {
         if (strstr(line, "Compiling entry function") && end) {
             *end = 0;
             here = !strcmp(quote + 1, symbol);
-        } else if (here && sscanf(line, "%d bytes stack frame, %d bytes spill stores, %d bytes spill loads", &out->stack,
-                                  &stores, &loads) == 3)
+        } else if (here && sscanf(line, "%d bytes stack frame, %d bytes spill stores, %d bytes spill loads",
+                                  &out->stack, &stores, &loads) == 3)
             out->spilled = stores + loads;
         else if (here && (used = strstr(line, "Used ")) && sscanf(used, "Used %d registers", &out->registers) == 1) {
             const char *before = strstr(line, " bytes smem");
@@ -75,7 +75,7 @@ static usage usage_of(const char *folder, const char *architecture, const char *
 /* Warps that a multiprocessor holds, as a share of those it could. */
 static double occupancy(const card *c, const usage *u, const emulator_kernel *k) {
     cudaOccResult         result;
-    cudaOccDeviceState    state = {.cacheConfig = CACHE_PREFER_NONE};
+    cudaOccDeviceState    state = {.cacheConfig = CACHE_PREFER_NONE, .carveoutConfig = SHAREDMEM_CARVEOUT_DEFAULT};
     cudaOccFuncAttributes kernel = {.maxThreadsPerBlock = 1024,
                                     .numRegs = u->registers,
                                     .sharedSizeBytes = (size_t)u->shared,
@@ -88,7 +88,10 @@ static double occupancy(const card *c, const usage *u, const emulator_kernel *k)
 }
 
 /* ---- shapes: those of a model of width 256 with 4 heads, vocabulary 512, fewer rows than in training */
-#define SHAPE(o, ...) {.op = CT_OP_##o, .name = #o, .params.o = {__VA_ARGS__}}
+#define SHAPE(o, ...)                                                                                                  \
+    {                                                                                                                  \
+        .op = CT_OP_##o, .name = #o, .params.o = { __VA_ARGS__ }                                                       \
+    }
 static const op_case shapes[] = {
     SHAPE(rows_embed, .rows = 512, .columns = 20, .table_rows = 1000, .width = 256),
     SHAPE(rows_embed_backward, .rows = 512, .columns = 20, .table_rows = 1000, .width = 256),
@@ -96,7 +99,8 @@ static const op_case shapes[] = {
     SHAPE(harmony, .batch = 2, .heads = 4, .queries = 64, .keys = 128, .qualities = 16, .theory = 7),
     SHAPE(harmony_backward, .batch = 2, .heads = 4, .queries = 64, .keys = 128, .qualities = 16, .theory = 7),
     SHAPE(harmony_mlp, .batch = 1, .heads = 4, .queries = 16, .keys = 32, .qualities = 16, .size = 8, .hidden = 32),
-    SHAPE(harmony_mlp_backward, .batch = 1, .heads = 4, .queries = 16, .keys = 32, .qualities = 16, .size = 8, .hidden = 32),
+    SHAPE(harmony_mlp_backward, .batch = 1, .heads = 4, .queries = 16, .keys = 32, .qualities = 16, .size = 8,
+          .hidden = 32),
     SHAPE(layernorm, .rows = 256, .width = 256, .dropout = 0.1f, .stream = 3),
     SHAPE(layernorm_backward, .rows = 256, .width = 256, .dropout = 0.1f, .stream = 3),
     SHAPE(linear_rows, .rows = 4, .in = 256, .out = 256),
@@ -117,11 +121,13 @@ static void sizes(const op_case *c, char *text, size_t size) { /* "256 x 512" */
         int64_t n;
         if (info->fields[i].role != CT_ROLE_SIZE) continue;
         memcpy(&n, (const char *)&c->params + info->fields[i].offset, sizeof n);
-        used += (size_t)snprintf(text + used, size - used, "%s%s %lld", used ? ", " : "", info->fields[i].name, (long long)n);
+        used += (size_t)snprintf(text + used, size - used, "%s%s %lld", used ? ", " : "", info->fields[i].name,
+                                 (long long)n);
     }
 }
 
-static void print_kernel(const char *folder, const op_case *c, const emulator_kernel *k, bool first, const op_arrays *a) {
+static void print_kernel(const char *folder, const op_case *c, const emulator_kernel *k, bool first,
+                         const op_arrays *a) {
     char   shape[256], registers[64] = "", resident[64] = "", bound[64] = "";
     int    stack = 0, spilled = 0, shared = 0;
     double bytes = ct_op_bytes(c->op, &a->params), flops = a->info->flops(&a->params);
@@ -130,15 +136,16 @@ static void print_kernel(const char *folder, const op_case *c, const emulator_ke
         stack += u.stack;
         spilled += u.spilled;
         if (u.shared > shared) shared = u.shared;
-        snprintf(registers + strlen(registers), sizeof registers - strlen(registers), "%s%d", i ? " " : "", u.registers);
+        snprintf(registers + strlen(registers), sizeof registers - strlen(registers), "%s%d", i ? " " : "",
+                 u.registers);
         snprintf(resident + strlen(resident), sizeof resident - strlen(resident), "%s%.0f", i ? " " : "",
                  100 * occupancy(&cards[i], &u, k));
         if (flops / cards[i].flops > bytes / cards[i].bytes)
             snprintf(bound + strlen(bound), sizeof bound - strlen(bound), " %s", cards[i].name);
     }
     sizes(c, shape, sizeof shape);
-    printf("| %s%s%s | `%s` | %u | %s | %d, %d | %zu | %s | ", first ? c->name : "", first ? ": " : "", first ? shape : "",
-           k->name, k->threads, registers, stack, spilled, k->shared + (size_t)shared, resident);
+    printf("| %s%s%s | `%s` | %u | %s | %d, %d | %zu | %s | ", first ? c->name : "", first ? ": " : "",
+           first ? shape : "", k->name, k->threads, registers, stack, spilled, k->shared + (size_t)shared, resident);
     if (first)
         printf("%.0f KB, %.2f | %s%s | ", bytes / 1e3, flops / bytes, *bound ? "arithmetic on" : "memory", bound);
     else
@@ -161,6 +168,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: kernels_report FOLDER\n");
         return 2;
     }
+    emulator_use_front_end(0);
     printf("| op | kernel | threads | registers | stack, spills | shared | warps, %% | moves, flop a byte | bound by | "
            "sectors a request | passes a request |\n|---|---|---|---|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < CT_COUNT(shapes); i++) {

@@ -2,9 +2,9 @@
 #include "run.h"
 
 #include "arithmetic.h"
-#include "traffic.h"
 #include "tests/emulator/block.h"
 #include "tests/emulator/checker.h"
+#include "traffic.h"
 
 #include <alloca.h>
 #include <stdio.h>

@@ -15,12 +15,12 @@ struct request {
     uintptr_t           address[LANES];
 };
 
-static bool                                           counting;
-static uint32_t                                       run; /* the block that requests are of */
-static std::unordered_map<uint64_t, unsigned>         times; /* that a thread has come to an instruction */
-static std::unordered_map<uint64_t, request>          open;
-static std::map<const ptx_function *, traffic>        counts;
-static std::unordered_map<const void *, uint64_t>     numbers; /* of instructions */
+static bool                                       counting;
+static uint32_t                                   run;   /* the block that requests are of */
+static std::unordered_map<uint64_t, unsigned>     times; /* that a thread has come to an instruction */
+static std::unordered_map<uint64_t, request>      open;
+static std::map<const ptx_function *, traffic>    counts;
+static std::unordered_map<const void *, uint64_t> numbers; /* of instructions */
 
 /* Passes over the banks: lanes of 4 bytes go together, of 8 in halves, of 16 in quarters of a warp; two words of one
  * bank need two passes, the same word one. */

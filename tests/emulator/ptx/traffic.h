@@ -13,7 +13,7 @@
 #include "program.h"
 
 struct traffic {
-    uint64_t requests = 0, sectors = 0, fewest_sectors = 0; /* of warps to device memory; sectors of 32 bytes */
+    uint64_t requests = 0, sectors = 0, fewest_sectors = 0;      /* of warps to device memory; sectors of 32 bytes */
     uint64_t shared_requests = 0, passes = 0, fewest_passes = 0; /* over 32 banks of 4 bytes */
 };
 
