@@ -87,8 +87,8 @@ ct_json *ct_json_new_array(void) {
 }
 
 ct_json *ct_json_new_text(const char *text) {
-    json_t *value = json_string(text);
-    if (value) return made(value);
+    json_t *value = text ? json_string(text) : NULL;
+    if (value || !text) return made(value);
     char   clean[1024];
     size_t n = 0;
     for (; text[n] && n + 1 < sizeof clean; n++) clean[n] = (unsigned char)text[n] < 128 ? text[n] : '?';

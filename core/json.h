@@ -30,7 +30,8 @@ bool        ct_json_next(const ct_json *object, void **iterator, const char **ke
 
 ct_json               *ct_json_new_object(void);
 ct_json               *ct_json_new_array(void);
-ct_json               *ct_json_new_text(const char *text); /* bytes that are no UTF-8 become "?" */
+ct_json               *ct_json_new_text(const char *text); /* bytes that are no UTF-8 become "?"; NULL: as if
+                                                            * there were no memory */
 ct_json               *ct_json_new_integer(int64_t value);
 ct_json               *ct_json_new_real(double value); /* not finite: NULL, which ct_json_set leaves out */
 ct_json               *ct_json_new_bool(bool value);

@@ -84,8 +84,7 @@ static ct_status drop_rows(ct_job *j) {
 
 /* ---- the run */
 static const char *keep(ct_job *j, const char *text) {
-    const char *copy = ct_arena_copy(&j->arena, text, strlen(text));
-    return copy ? copy : "";
+    return ct_arena_copy(&j->arena, text, strlen(text));
 }
 
 /* The entry with the same bytes as entry i that came first: i itself when it is the first, which is then remembered. */
@@ -114,7 +113,8 @@ static ct_status read_files(ct_job *j) {
                         .sha256 = keep(j, p.sha256),
                         .key = keep(j, p.key),
                         .metre = keep(j, p.metre)};
-        if (e->outcome == CT_LEFT_OUT) continue;
+        if (!e->reason || !e->sha256 || !e->key || !e->metre) status = CT_ENOMEM;
+        if (e->outcome == CT_LEFT_OUT || status != CT_OK) continue;
         size_t same = twin(j, i);
         if (same != i) {
             e->outcome = CT_LEFT_OUT;

@@ -3,14 +3,16 @@
 #include "core/json.h"
 #include "train/prepare_private.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 enum { GROUPS_SHOWN = 5, NAMES_SHOWN = 4 };
 
 /* Tabs and line ends of a name or reason would break a table's lines. */
-static const char *clean(ct_arena *arena, const char *text) {
+static const char *clean(ct_writer *w, ct_arena *arena, const char *text) {
     char *copy = ct_arena_copy(arena, text, strlen(text));
+    if (!copy) w->error = ENOMEM;
     for (char *p = copy; p && *p; p++)
         if ((unsigned char)*p < 32) *p = ' ';
     return copy ? copy : "?";
@@ -24,8 +26,8 @@ static ct_status write_outcomes(ct_job *j) {
     CT_TRY(ct_writer_begin(&w, path));
     ct_writer_print(&w, "file\toutcome\treason\n");
     for (size_t i = 0; i < j->count; i++)
-        ct_writer_print(&w, "%s\t%s\t%s\n", clean(&j->arena, j->names[i]), words[j->entries[i].outcome],
-                        clean(&j->arena, j->entries[i].reason));
+        ct_writer_print(&w, "%s\t%s\t%s\n", clean(&w, &j->arena, j->names[i]), words[j->entries[i].outcome],
+                        clean(&w, &j->arena, j->entries[i].reason));
     return ct_writer_commit(&w);
 }
 
@@ -40,8 +42,8 @@ static ct_status write_songs(ct_job *j) {
         const ct_entry *e = &j->entries[i];
         if (e->outcome == CT_LEFT_OUT) continue;
         ct_writer_print(&w, "%s\t%s\t%s\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%s\t%s\t%s\n",
-                        clean(&j->arena, j->names[i]), e->sha256, ct_split_names[e->split], e->first[0], e->rows[0],
-                        e->first[1], e->rows[1], e->key, e->metre, clean(&j->arena, e->reason));
+                        clean(&w, &j->arena, j->names[i]), e->sha256, ct_split_names[e->split], e->first[0], e->rows[0],
+                        e->first[1], e->rows[1], e->key, e->metre, clean(&w, &j->arena, e->reason));
     }
     return ct_writer_commit(&w);
 }
@@ -59,8 +61,8 @@ static ct_status write_groups(ct_job *j) {
         number += j->groups.first[entry] == entry;
         ct_writer_print(&w, "%zu\t%s\t%s\t%.3f\t%s\n", number,
                         e->outcome == CT_LEFT_OUT ? "left out" : ct_split_names[e->split],
-                        clean(&j->arena, j->names[entry]), j->groups.share[entry],
-                        clean(&j->arena, j->names[j->groups.like[entry]]));
+                        clean(&w, &j->arena, j->names[entry]), j->groups.share[entry],
+                        clean(&w, &j->arena, j->names[j->groups.like[entry]]));
     }
     return ct_writer_commit(&w);
 }
@@ -72,7 +74,7 @@ static ct_json *describe_stage(int stage, int64_t rows, ct_arena *arena) {
     char             name[64];
     for (int i = 0; words && i < size; i++)
         words[i] = ct_arena_printf(arena, "%s", ct_token_name((ct_stage)stage, i, name, sizeof name));
-    if (!words || !words[size - 1]) return NULL;
+    if (!words) return ct_json_new_text(NULL); /* no memory: what is printed will say so */
     ct_json *s = ct_stage_json(list, columns, words, size);
     ct_json_set(s, "rows", ct_json_new_integer(rows));
     return s;

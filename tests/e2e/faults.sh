@@ -1,6 +1,6 @@
 # faults.sh -- failures made to order (core/fault.h) at every place where a command asks for memory, writes, syncs or
 # renames: a clear error, nothing lost, and a run that goes on ends with the bytes of the undisturbed one.
-# Every place with ALL=1 (make test-faults; of those that ask for memory every fifth or seventh, a full disk every 7 KB), else some. Cases run side by side.
+# Every place with ALL=1 (make test-faults; of those that ask for memory when training every seventh, a full disk every 7 KB), else some. Cases run side by side.
 . "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 export T=$TMP OMP_NUM_THREADS=1 # the bytes are the same for any number
 make_midi
@@ -153,7 +153,7 @@ for kind in write/9 fsync/3 rename/1; do
     loop "generate: killed at ${kind%/*}" 1/1 generate_case "${kind%/*}" :kill
 done
 loop 'prepare: disk full after N KB' 1/41 prepare_case diskfull 000
-loop 'prepare: no memory' 5/81 prepare_case alloc
+loop 'prepare: no memory' 1/81 prepare_case alloc
 loop 'generate: disk full after N bytes' 97/997 generate_case diskfull
 loop 'generate: no memory' 1/31 generate_case alloc
 finish
