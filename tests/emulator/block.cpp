@@ -324,12 +324,3 @@ bool block_run(block *b, const machine_launch *launch, unsigned number, uint32_t
     this_block = nullptr;
     return !b->given_up;
 }
-
-void block_release(block *b) {
-    for (kernel_thread *t : b->threads) {
-        fiber flow = t->flow;
-        t->~kernel_thread();
-        fiber_release(&flow);
-    }
-    b->threads.clear();
-}

@@ -6,7 +6,7 @@
  * on. Where threads meet, the last to come does the work for all and wakes them. A meeting that cannot come about
  * (others stand elsewhere, no one is left to run) is reported, and the launch is given up: the stacks are simply left.
  *
- * Owner: the block owns threads, stacks and shared memory, and keeps them for the next block.
+ * Owner: the block owns threads, stacks and shared memory, and keeps them for the next block, to the program's end.
  */
 #ifndef CT_EMULATOR_BLOCK_H
 #define CT_EMULATOR_BLOCK_H
@@ -85,7 +85,6 @@ extern __thread block *this_block;
 
 /* Runs block `number` of the grid. False: given up. */
 bool                  block_run(block *b, const machine_launch *launch, unsigned number, uint32_t run);
-void                  block_release(block *b);
 const char           *block_kernel(void); /* that runs on this OS thread */
 /* The running thread did what it cannot go on from: nothing of this block runs any more. */
 [[noreturn]] void     block_give_up(void);

@@ -34,7 +34,7 @@ void checker_begin_launch(uint32_t first, const unsigned *order) {
     block_order = order;
 }
 
-/* ---- who, and when in his warp: 10 bits of the thread's number, 22 of its time */
+/* ---- who, and when in his warp: 10 bits of the thread's number, 22 of its time, which begins at 1; never 0 */
 static uint32_t who(const kernel_thread *t) {
     return t->number | t->seen[t->lane] << 10;
 }
@@ -132,25 +132,34 @@ void shadow_free(shadow *s) {
     delete s;
 }
 
-/* Calls step(cell of byte i) for each cell of bytes at..at + bytes - 1: words where it can. */
+/* The cells of a word's bytes, when its own no longer does for all four; and back, when it does again. */
+static cell *split_word(shadow *s, size_t word) {
+    if (!s->bytes) s->bytes = new_cells(4 * s->count);
+    cell *of_bytes = &s->bytes[4 * word];
+    if (s->words[word].flags & SPLIT) return of_bytes;
+    for (int k = 0; k < 4; k++) of_bytes[k] = s->words[word];
+    s->words[word].flags |= SPLIT;
+    return of_bytes;
+}
+static void join_word(shadow *s, size_t word) {
+    const cell *of_bytes = &s->bytes[4 * word];
+    for (int k = 1; k < 4; k++)
+        if (memcmp(&of_bytes[0], &of_bytes[k], sizeof(cell)) != 0) return;
+    s->words[word] = of_bytes[0];
+}
+
+/* Calls step(cell, number of its first byte) for the cells of bytes at..at + bytes - 1. */
 template <class Step> static void each_cell(shadow *s, size_t at, size_t bytes, Step step) {
-    for (size_t i = at; i < at + bytes;) {
-        cell  *word = &s->words[i / 4];
-        size_t end = i / 4 * 4 + 4 < at + bytes ? i / 4 * 4 + 4 : at + bytes;
-        bool   whole = end - i == 4;
-        if (whole && !(word->flags & SPLIT)) {
-            step(word, i - at);
-            i = end;
-            continue;
+    for (size_t i = at, end = at + bytes; i < end;) {
+        size_t word = i / 4, end_here = 4 * word + 4 < end ? 4 * word + 4 : end;
+        if (end_here - i == 4 && !(s->words[word].flags & SPLIT)) {
+            step(&s->words[word], i - at);
+        } else {
+            cell *of_bytes = split_word(s, word);
+            for (size_t k = i; k < end_here; k++) step(&of_bytes[k % 4], k - at);
+            join_word(s, word);
         }
-        if (!s->bytes) s->bytes = new_cells(4 * s->count);
-        cell *of_bytes = &s->bytes[i / 4 * 4];
-        for (int k = 0; k < 4 && !(word->flags & SPLIT); k++) of_bytes[k] = *word;
-        word->flags |= SPLIT;
-        for (; i < end; i++) step(&s->bytes[i], i - at);
-        bool alike = true;
-        for (int k = 1; k < 4; k++) alike = alike && memcmp(&of_bytes[0], &of_bytes[k], sizeof(cell)) == 0;
-        if (alike) *word = of_bytes[0];
+        i = end_here;
     }
 }
 
@@ -241,54 +250,59 @@ static bool in_constants(const char *p) { /* tables and texts of the program */
     return s.found;
 }
 
-static const char *outside(const access &a, const char *start, size_t bytes) {
-    return a.address >= start && a.address + a.bytes <= start + bytes ? nullptr : name_of(a.kind);
+static bool within(const access &a, const char *start, size_t bytes) {
+    return a.address >= start && a.address + a.bytes <= start + bytes;
+}
+static bool in_shared(const block *b, const void *address) {
+    const char *p = static_cast<const char *>(address);
+    return p >= b->arena && p < b->arena + SHARED_ARENA;
 }
 
-/* The shadow of an access to shared or device memory; none for a constant. False: to nothing that a kernel may touch.
- */
-static bool find_shadow(block *b, access *a, shadow **found_shadow, size_t *at) {
-    if (a->address >= b->arena && a->address < b->arena + SHARED_ARENA) {
-        const shared_array *nearest = nullptr;
-        for (const shared_array &array : b->arrays)
-            if (a->address >= array.data - SHARED_GUARD && (!nearest || a->address >= array.data)) nearest = &array;
-        if (!nearest || outside(*a, nearest->data, nearest->bytes)) {
-            report("out-of-bounds", a->where, "%s of %zu bytes at byte %ld of %zu bytes of %s shared memory",
-                   name_of(a->kind), a->bytes, nearest ? (long)(a->address - nearest->data) : -1,
-                   nearest ? nearest->bytes : 0, nearest && !nearest->key ? "dynamic" : "static");
-            return false;
-        }
-        if (!b->shadow) b->shadow = shadow_new(SHARED_ARENA);
-        a->shared = true;
-        *at = (size_t)(a->address - b->arena);
-        *found_shadow = b->shadow;
-        return true;
-    }
-    allocation *found = memory_find(a->address);
-    *found_shadow = nullptr;
-    if (!found && a->kind == READ && in_constants(a->address)) return true;
-    if (!found) {
-        report("out-of-bounds", a->where, "%s of %zu bytes at %p, far from all memory of the device", name_of(a->kind),
-               a->bytes, static_cast<const void *>(a->address));
+struct target { /* what an access is to: the shadow of some memory, from a byte on; none for a constant */
+    shadow *of;
+    size_t  at;
+};
+
+/* False: to nothing that a kernel may touch; it has been reported. */
+static bool find_in_shared(block *b, const access &a, target *t) {
+    const shared_array *nearest = &b->arrays[0];
+    for (const shared_array &array : b->arrays)
+        if (a.address >= array.data) nearest = &array;
+    if (!within(a, nearest->data, nearest->bytes)) {
+        report("out-of-bounds", a.where, "%s of %zu bytes at byte %ld of %zu bytes of %s shared memory",
+               name_of(a.kind), a.bytes, (long)(a.address - nearest->data), nearest->bytes,
+               nearest->key ? "static" : "dynamic");
         return false;
     }
-    if (outside(*a, found->data, found->bytes)) {
-        report("out-of-bounds", a->where, "%s of %zu bytes at byte %ld of an allocation of %zu", name_of(a->kind),
-               a->bytes, (long)(a->address - found->data), found->bytes);
+    if (!b->shadow) b->shadow = shadow_new(SHARED_ARENA);
+    *t = {b->shadow, (size_t)(a.address - b->arena)};
+    return true;
+}
+static bool find_in_device(const access &a, target *t) {
+    allocation *found = memory_find(a.address);
+    *t = {nullptr, 0};
+    if (!found && a.kind == READ && in_constants(a.address)) return true;
+    if (!found) {
+        report("out-of-bounds", a.where, "%s of %zu bytes at %p, far from all memory of the device", name_of(a.kind),
+               a.bytes, static_cast<const void *>(a.address));
+        return false;
+    }
+    if (!within(a, found->data, found->bytes)) {
+        report("out-of-bounds", a.where, "%s of %zu bytes at byte %ld of an allocation of %zu", name_of(a.kind),
+               a.bytes, (long)(a.address - found->data), found->bytes);
         return false;
     }
     if (!found->shadow) found->shadow = shadow_new(found->bytes);
-    *at = (size_t)(a->address - found->data);
-    *found_shadow = found->shadow;
+    *t = {found->shadow, (size_t)(a.address - found->data)};
     return true;
 }
 
-static bool check(access &&a) {
-    block  *b = this_block;
-    shadow *s;
-    size_t  at;
-    if (!find_shadow(b, &a, &s, &at)) return false;
-    if (s) check_cells(b, block_me(), a, s, at);
+static bool check(access_kind kind, const void *address, size_t bytes, site where) {
+    block       *b = this_block;
+    const access a = {kind, static_cast<const char *>(address), bytes, where, in_shared(b, address)};
+    target       t;
+    if (!(a.shared ? find_in_shared(b, a, &t) : find_in_device(a, &t))) return false;
+    if (t.of) check_cells(b, block_me(), a, t.of, t.at);
     return true;
 }
 
@@ -302,10 +316,10 @@ void check_access(bool write, const void *address, size_t bytes, size_t alignmen
     if (!enabled || !machine_me) return;
     const kernel_thread *me = block_me();
     const char          *p = static_cast<const char *>(address);
-    if (p >= me->flow.low && p < me->flow.high) return; /* its own variables */
-    if (p >= reinterpret_cast<char *>(&machine_me) && p < reinterpret_cast<char *>(&machine_me + 1)) return;
+    if (p >= me->flow.low && p < me->flow.high) return;     /* its own variables */
+    if (p == reinterpret_cast<char *>(&machine_me)) return; /* threadIdx and the like */
     if (!aligned(address, alignment, write ? "write" : "read", bytes, where)) return;
-    check({write ? WRITE : READ, p, bytes, where, false});
+    check(write ? WRITE : READ, p, bytes, where);
 }
 
 void machine_access(machine_access_kind kind, const void *address, size_t bytes, machine_place at) {
@@ -313,24 +327,32 @@ void machine_access(machine_access_kind kind, const void *address, size_t bytes,
 }
 
 /* ---- what the machine does for threads */
+static bool to_shared(const void *address, const char *what, site where) {
+    if (in_shared(this_block, address)) return true;
+    report("out-of-bounds", where, "%s %p, which is not in shared memory", what, address);
+    return false;
+}
+
 bool check_row(const void *row, machine_place at) {
-    if (!aligned(row, 16, "ldmatrix", 16, site_of_place(at))) return false;
-    return !enabled || check({READ, static_cast<const char *>(row), 16, site_of_place(at), false});
+    site where = site_of_place(at);
+    if (!to_shared(row, "ldmatrix from", where) || !aligned(row, 16, "ldmatrix", 16, where)) return false;
+    return !enabled || check(READ, row, 16, where);
 }
 
 bool check_copy(async_copy *copy, machine_place at) {
-    copy->where = site_of_place(at);
-    bool fits = aligned(copy->to, copy->bytes, "cp.async to", copy->bytes, copy->where) &&
-                aligned(copy->from, copy->bytes, "cp.async from", copy->bytes, copy->where);
-    if (!fits || !enabled) return fits;
-    if (copy->from_bytes > 0 && !check({READ, copy->from, copy->from_bytes, copy->where, false})) return false;
-    return check({COPY_WRITE, copy->to, copy->bytes, copy->where, false});
+    site where = copy->where = site_of_place(at);
+    if (!to_shared(copy->to, "cp.async to", where)) return false;
+    if (!aligned(copy->to, copy->bytes, "cp.async to", copy->bytes, where)) return false;
+    if (!aligned(copy->from, copy->bytes, "cp.async from", copy->bytes, where)) return false;
+    if (!enabled) return true;
+    if (copy->from_bytes > 0 && !check(READ, copy->from, copy->from_bytes, where)) return false;
+    return check(COPY_WRITE, copy->to, copy->bytes, where);
 }
 
 void check_copy_made(const async_copy &copy) {
     if (!enabled) return;
-    block *b = this_block;
-    access a = {WRITE, copy.to, copy.bytes, copy.where, true};
+    const block *b = this_block;
+    const access a = {WRITE, copy.to, copy.bytes, copy.where, true};
     each_cell(b->shadow, (size_t)(copy.to - b->arena), copy.bytes,
               [&](cell *c, size_t) { note_write(b, block_me(), a, c); });
 }
@@ -338,8 +360,7 @@ void check_copy_made(const async_copy &copy) {
 void check_atomic(const void *address, size_t bytes, machine_place at) {
     if (!enabled) return;
     site where = site_of_place(at);
-    if (aligned(address, bytes, "atomic", bytes, where))
-        check({ATOMIC_WRITE, static_cast<const char *>(address), bytes, where, false});
+    if (aligned(address, bytes, "atomic", bytes, where)) check(ATOMIC_WRITE, address, bytes, where);
 }
 
 /* ---- the host's copies: before or after all launches */

@@ -43,8 +43,8 @@ void checker_begin_launch(uint32_t first, const unsigned *order);
 /* A load or store of the running thread; alignment 1: any. */
 void check_access(bool write, const void *address, size_t bytes, size_t alignment, site where);
 
-/* What the machine itself does for a thread, in both flavours: alignment always, the rest when enabled. False: it would
- * fault. */
+/* What the machine itself does for a thread, in both flavours: alignment and shared memory always, the rest when
+ * enabled. False: it can't be done. */
 bool check_row(const void *row, machine_place at); /* of ldmatrix */
 bool check_copy(async_copy *copy, machine_place at);
 void check_copy_made(const async_copy &copy);

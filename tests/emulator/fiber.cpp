@@ -19,12 +19,6 @@ void fiber_allocate(fiber *f, size_t bytes) {
     f->high = f->low + bytes;
 }
 
-void fiber_release(fiber *f) {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    munmap(f->low - page, (size_t)(f->high - f->low) + page);
-    f->low = f->high = nullptr;
-}
-
 #ifdef EMULATOR_UCONTEXT
 
 void fiber_begin(fiber *f, char *top, void (*entry)(void)) {

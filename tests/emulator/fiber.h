@@ -4,7 +4,7 @@
  * aarch64; elsewhere ucontext, which works too but calls the kernel twice a switch. Fibers stay on the OS thread that
  * began them. A fiber never returns: it hands over for the last time.
  *
- * Owner: fiber_allocate's memory is the fiber's until fiber_release; below it lies a page that faults.
+ * Owner: fiber_allocate's memory is the fiber's to the end of the program; below it lies a page that faults.
  * Fails: no memory for a stack ends the program with a message.
  */
 #ifndef CT_EMULATOR_FIBER_H
@@ -28,7 +28,6 @@ struct fiber {
 };
 
 void fiber_allocate(fiber *f, size_t bytes);
-void fiber_release(fiber *f);
 /* The next switch to f calls entry() on the stack that ends at `top` (within its memory). What ran there is forgotten.
  */
 void fiber_begin(fiber *f, char *top, void (*entry)(void));

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -86,7 +87,7 @@ static void on_fault(int, siginfo_t *info, void *context) {
     }
     const kernel_thread *me = block_me();
     const char          *p = static_cast<const char *>(info->si_addr);
-    bool                 stack = p < me->flow.low && p >= me->flow.low - 4096;
+    bool                 stack = p < me->flow.low && p >= me->flow.low - sysconf(_SC_PAGESIZE);
     report("fault", site_of_fault(context),
            stack ? "its stack is full (address %p)" : "access to address %p, where no memory is", info->si_addr);
     block_give_up();

@@ -21,9 +21,12 @@ static void fill_guard(char *guard, uint16_t pattern) {
     for (size_t i = 0; i < MEMORY_GUARD; i += sizeof pattern) memcpy(guard + i, &pattern, sizeof pattern);
 }
 static long first_change(const char *guard, uint16_t pattern) { /* -1: none */
-    for (long i = 0; i < MEMORY_GUARD; i++)
-        if (guard[i] != reinterpret_cast<const char *>(&pattern)[i % 2]) return i;
-    return -1;
+    char intact[MEMORY_GUARD];
+    fill_guard(intact, pattern);
+    if (memcmp(guard, intact, MEMORY_GUARD) == 0) return -1;
+    long i = 0;
+    while (guard[i] == intact[i]) i++;
+    return i;
 }
 
 static std::map<const char *, allocation> allocations; /* by address */
@@ -51,8 +54,8 @@ void *emulator_alloc(size_t bytes) {
 }
 
 void emulator_free(void *device) {
-    auto found = allocations.find(static_cast<char *>(device));
     if (!device) return;
+    auto found = allocations.find(static_cast<char *>(device));
     if (found == allocations.end()) {
         report("memory", NO_SITE, "emulator_free: %p is not the start of an allocation", device);
         return;

@@ -210,6 +210,15 @@ KERNEL(row_of_odd_address) {
     out[threadIdx.x] = result[0];
 }
 
+KERNEL(copy_to_device_memory) {
+    cp_async_16(out, in, true); /* PLANTED copy_to_device_memory */
+}
+KERNEL(row_of_device_memory) {
+    unsigned result[4];
+    ldmatrix_x4(result, in + 4 * threadIdx.x); /* PLANTED row_of_device_memory */
+    out[threadIdx.x] = result[0];
+}
+
 /* ---- who does not meet */
 KERNEL(two_barriers) {
     if (threadIdx.x < 32 + in[0])

@@ -49,6 +49,8 @@ extern "C" {
     P(copy_over_copy, "async-copy", true, 1, 1)                                                                        \
     P(copy_of_odd_address, "misaligned", false, 1, 1)                                                                  \
     P(row_of_odd_address, "misaligned", false, 1, 32)                                                                  \
+    P(copy_to_device_memory, "out-of-bounds", false, 1, 1)                                                             \
+    P(row_of_device_memory, "out-of-bounds", false, 1, 32)                                                             \
     P(two_barriers, "divergent-barrier", false, 1, 64)                                                                 \
     P(two_shuffles, "divergent-warp", false, 1, 32)                                                                    \
     P(not_in_its_mask, "divergent-warp", false, 1, 32)                                                                 \

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <deque>
 #include <map>
 #include <mutex>
 #include <set>
@@ -50,19 +51,17 @@ site site_of_code(const void *return_address) {
     return recent_number_of(return_address, -1, {{nullptr, 0}, return_address});
 }
 
+/* By addr2line, which comes with the compilers: "file:line" */
 static std::string line_of_code(const void *code) {
     Dl_info          info = {};
     struct link_map *map = nullptr;
     if (!dladdr1(code, &info, reinterpret_cast<void **>(&map), RTLD_DL_LINKMAP) || !map) return "unknown code";
-    uintptr_t   before_return = reinterpret_cast<uintptr_t>(code) - 1, offset = before_return - map->l_addr;
-    char        command[4200], text[1000] = "";
-    const char *program = *map->l_name ? map->l_name : "/proc/self/exe";
-    char        resolved[2000];
-    ssize_t     length = readlink(program, resolved, sizeof resolved - 1);
-    if (length > 0) {
-        resolved[length] = 0;
-        program = resolved;
-    }
+    uintptr_t offset = reinterpret_cast<uintptr_t>(code) - 1 - map->l_addr; /* of the call, before what it returns to */
+    char      program[2000] = "", command[2100], text[1000] = "";
+    if (*map->l_name)
+        snprintf(program, sizeof program, "%s", map->l_name);
+    else if (readlink("/proc/self/exe", program, sizeof program - 1) < 0)
+        return "unknown code";
     snprintf(command, sizeof command, "addr2line -e '%s' 0x%lx 2>/dev/null", program, (unsigned long)offset);
     FILE *answer = popen(command, "r");
     if (answer) {
@@ -96,7 +95,7 @@ std::string site_text(site where) {
 
 /* ---- reports */
 enum { KEPT = 100 };
-static std::vector<std::string>               reports;
+static std::deque<std::string>                reports;
 static std::set<std::pair<site, std::string>> told; /* a kind and its site are kept once */
 static int                                    count;
 
@@ -107,6 +106,10 @@ bool report_known(const char *kind, site where) {
     return known;
 }
 
+static std::string in_brackets(const machine_size &s) {
+    return "(" + std::to_string(s.x) + ", " + std::to_string(s.y) + ", " + std::to_string(s.z) + ")";
+}
+
 void report(const char *kind, site where, const char *format, ...) {
     if (report_known(kind, where)) return;
     char    what[1000];
@@ -114,17 +117,12 @@ void report(const char *kind, site where, const char *format, ...) {
     va_start(arguments, format);
     vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
-    std::string text = std::string(kind) + ": " + what;
+    std::string text = std::string(kind) + ": " + what, place = site_text(where);
     if (machine_me) {
-        char                  who[200];
-        const machine_thread *me = machine_me;
-        snprintf(who, sizeof who, " [kernel %s, block (%u, %u, %u), thread (%u, %u, %u)", block_kernel(), me->block.x,
-                 me->block.y, me->block.z, me->index.x, me->index.y, me->index.z);
-        text += who;
-        if (where != NO_SITE) text += ", " + site_text(where);
-        text += "]";
-    } else if (where != NO_SITE) {
-        text += " [" + site_text(where) + "]";
+        text += std::string(" [kernel ") + block_kernel() + ", block " + in_brackets(machine_me->block) + ", thread " +
+                in_brackets(machine_me->index) + (place.empty() ? "" : ", ") + place + "]";
+    } else if (!place.empty()) {
+        text += " [" + place + "]";
     }
     std::lock_guard<std::mutex> guard(lock);
     told.emplace(where, kind);
