@@ -50,6 +50,14 @@ KERNEL(barrier_orders) {
         __syncthreads();
     }
 }
+KERNEL(read_by_all_then_by_one) {
+    SHARED_ARRAY(unsigned, shared, [1]);
+    if (threadIdx.x == 0) shared[0] = in[1];
+    __syncthreads();
+    out[threadIdx.x] = shared[0];
+    __syncthreads();
+    if (threadIdx.x == 40) shared[0] = shared[0] + 1;
+}
 KERNEL(launches_are_ordered) {
     out[blockIdx.x * 32 + threadIdx.x] = in[threadIdx.x];
 }
@@ -100,12 +108,20 @@ KERNEL(written_while_read) {
     out[threadIdx.x] = shared[0];                    /* PLANTED written_while_read */
     if (threadIdx.x == in[0] + 7) shared[0] = in[2]; /* PLANTED written_while_read */
 }
+KERNEL(written_after_warp_sync) {
+    SHARED_ARRAY(unsigned, shared, [32]);
+    shared[threadIdx.x] = in[threadIdx.x];
+    __syncwarp();
+    shared[threadIdx.x] = in[threadIdx.x] + 1;  /* PLANTED written_after_warp_sync */
+    out[threadIdx.x] = shared[threadIdx.x ^ 1]; /* PLANTED written_after_warp_sync */
+}
 KERNEL(last_reader_writes) {
     SHARED_ARRAY(unsigned, shared, [1]);
     if (threadIdx.x == 0) shared[0] = in[1];
     __syncthreads();
-    unsigned last = __shfl_sync(ALL, shared[0], 0);
-    if (threadIdx.x == 31 || threadIdx.x == 0) shared[0] = last + 1; /* PLANTED last_reader_writes */
+    if (threadIdx.x != 5) out[threadIdx.x] = shared[0];
+    __shfl_sync(ALL, 0, 0);
+    if (threadIdx.x == 5) shared[0] = shared[0] + 1; /* PLANTED last_reader_writes */
 }
 KERNEL(two_warps_have_read) {
     SHARED_ARRAY(unsigned, shared, [1]);
@@ -114,6 +130,11 @@ KERNEL(two_warps_have_read) {
     out[threadIdx.x] = shared[0]; /* PLANTED two_warps_have_read */
     __syncwarp();
     if (threadIdx.x == 32) shared[0] = in[2]; /* PLANTED two_warps_have_read */
+}
+KERNEL(two_blocks_have_read) {
+    unsigned seen = out[0]; /* PLANTED two_blocks_have_read */
+    out[64 + blockIdx.x] = seen;
+    if (blockIdx.x == 1) out[0] = seen + 1; /* PLANTED two_blocks_have_read */
 }
 KERNEL(blocks_write_the_same) {
     out[0] = in[blockIdx.x]; /* PLANTED blocks_write_the_same */
@@ -196,6 +217,16 @@ KERNEL(copy_over_copy) {
     cp_async_16(&shared[0], in + 4, true); /* PLANTED copy_over_copy */
     cp_async_commit();
     cp_async_wait<0>();
+}
+KERNEL(copy_of_later_group) {
+    SHARED_ARRAY(uint4, shared, [2]);
+    cp_async_16(&shared[0], in, true);
+    cp_async_commit();
+    cp_async_16(&shared[1], in + 4, true);
+    cp_async_commit();
+    cp_async_wait<1>();
+    out[0] = shared[0].x;
+    out[1] = shared[1].x; /* PLANTED copy_of_later_group */
 }
 KERNEL(copy_of_odd_address) {
     SHARED_ARRAY(uint4, shared, [1]);
@@ -313,6 +344,12 @@ KERNEL(shared_is_nan) {
     out[1] = dynamic[3] != dynamic[3];
     out[2] = (unsigned)(reinterpret_cast<uintptr_t>(array) % 32);
 }
+KERNEL(read_word) {
+    out[64 + blockIdx.x] = out[0];
+}
+KERNEL(increment_word) {
+    out[0] = out[0] + in[1];
+}
 KERNEL(atomics) {
     unsigned value = in[threadIdx.x + 1];
     int     *signed_out = reinterpret_cast<int *>(out);
@@ -353,6 +390,9 @@ ct_status lesson_run(lesson which, unsigned *out, const unsigned *in) {
         return LAUNCH(copies, 1, 1, 0, nullptr, out, in);
     case LESSON_SHARED_IS_NAN:
         return LAUNCH(shared_is_nan, 1, 1, 16, nullptr, out, in);
+    case LESSON_LAUNCHES:
+        CT_TRY(LAUNCH(read_word, 4, 1, 0, nullptr, out, in));
+        return LAUNCH(increment_word, 1, 1, 0, nullptr, out, in);
     case LESSON_ATOMICS:
         return LAUNCH(atomics, 8, 32, 0, nullptr, out, in);
     }

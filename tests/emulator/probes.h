@@ -22,6 +22,7 @@ extern "C" {
     P(warp_sync_orders, 0, true, 1, 64)                                                                                \
     P(half_warp_sync_orders, 0, true, 1, 32)                                                                           \
     P(barrier_orders, 0, true, 2, 96)                                                                                  \
+    P(read_by_all_then_by_one, 0, true, 1, 96)                                                                         \
     P(launches_are_ordered, 0, true, 3, 32)                                                                            \
     P(atomics_together, 0, true, 4, 32)                                                                                \
     P(half_a_warp_goes_on, 0, true, 1, 32)                                                                             \
@@ -30,8 +31,10 @@ extern "C" {
     P(half_warp_sync_leaves_others, "race", true, 1, 32)                                                               \
     P(warp_sync_leaves_other_warps, "race", true, 1, 64)                                                               \
     P(written_while_read, "race", true, 1, 32)                                                                         \
+    P(written_after_warp_sync, "race", true, 1, 32)                                                                    \
     P(last_reader_writes, "race", true, 1, 32)                                                                         \
     P(two_warps_have_read, "race", true, 1, 64)                                                                        \
+    P(two_blocks_have_read, "race", true, 2, 1)                                                                        \
     P(blocks_write_the_same, "race", true, 2, 1)                                                                       \
     P(block_reads_another, "race", true, 2, 1)                                                                         \
     P(atomic_and_plain, "race", true, 2, 1)                                                                            \
@@ -47,6 +50,7 @@ extern "C" {
     P(odd_address, "misaligned", true, 1, 1)                                                                           \
     P(copy_read_before_wait, "async-copy", true, 1, 1)                                                                 \
     P(copy_over_copy, "async-copy", true, 1, 1)                                                                        \
+    P(copy_of_later_group, "async-copy", true, 1, 1)                                                                   \
     P(copy_of_odd_address, "misaligned", false, 1, 1)                                                                  \
     P(row_of_odd_address, "misaligned", false, 1, 32)                                                                  \
     P(copy_to_device_memory, "out-of-bounds", false, 1, 1)                                                             \
@@ -75,6 +79,7 @@ typedef enum lesson {
     LESSON_BARRIERS,      /* how many threads are below 40, is one, are all */
     LESSON_COPIES,        /* 16 bytes copied, zeros where it is not valid, the later group not yet waited for */
     LESSON_SHARED_IS_NAN, /* what shared memory holds at first */
+    LESSON_LAUNCHES,      /* four blocks read a word; another launch adds one to it */
     LESSON_ATOMICS,       /* sums, largest, smallest, exchanged over 8 blocks of 32 */
 } lesson;
 ct_status lesson_run(lesson which, unsigned *out, const unsigned *in);
