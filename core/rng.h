@@ -46,7 +46,7 @@ CT_ON_DEVICE static inline ct_philox ct_philox_at(uint64_t key, uint64_t counter
 CT_ON_DEVICE static inline float ct_philox_float(uint32_t word) {
     return (float)(word >> 8) * 0x1p-24f;
 }
-static inline double ct_philox_double(uint32_t high, uint32_t low) {
+CT_ON_DEVICE static inline double ct_philox_double(uint32_t high, uint32_t low) {
     return (double)((((uint64_t)high << 32) | low) >> 11) * 0x1p-53;
 }
 

@@ -25,7 +25,15 @@ static inline size_t ct_dtype_wide_size(ct_dtype dtype) {
     return dtype == CT_F64 ? 8 : 4;
 }
 
-enum { CT_LAYERNORM_PARTIALS = 64, CT_NORM_BLOCK = 16384 };
+/* Parts that sums are cut into, the same for any number of threads; CT_LAYERNORM_BLOCKS, CT_EMBED: a GPU's. */
+enum {
+    CT_LAYERNORM_PARTIALS = 64,
+    CT_LAYERNORM_BLOCKS = 256,
+    CT_GELU_BLOCKS = 64,
+    CT_NORM_BLOCK = 16384,
+    CT_EMBED_CHUNKS = 128,
+    CT_EMBED_TILE = 128
+};
 
 /* Everything that changes from step to step. */
 typedef struct ct_step {

@@ -85,7 +85,7 @@ static void plan(ct_maker *k) {
         now = !now;
         PUSH(linear_rows, i, "feed_forward.up", .rows = B, .in = C, .out = F, .x = normed, .w = ct_model_at(m, p->up),
              .bias = ct_model_at(m, p->up_bias), .y = up);
-        PUSH(gelu, i, "gelu", .count = B * F, .x = up, .y = up);
+        PUSH(gelu, i, "gelu", .rows = B, .width = F, .x = up, .y = up);
         PUSH(linear_rows, i, "feed_forward.down", .rows = B, .in = F, .out = C, .x = up, .w = ct_model_at(m, p->down),
              .bias = ct_model_at(m, p->down_bias), .y = branch);
     }

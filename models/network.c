@@ -232,7 +232,7 @@ static void forward(ct_builder *b) {
              .bias = parameter(b, p->norm2_bias), .sum = s->x2, .y = s->norm2, .mean = s->mean2, .rstd = s->rstd2);
         PUSH(forward, linear, i, "feed_forward.up", .rows = N, .in = C, .out = F, .x = s->norm2,
              .w = parameter(b, p->up), .bias = parameter(b, p->up_bias), .y = s->up);
-        PUSH(forward, gelu, i, "gelu", .count = N * F, .x = s->up, .y = s->active);
+        PUSH(forward, gelu, i, "gelu", .rows = N, .width = F, .x = s->up, .y = s->active);
         PUSH(forward, linear, i, "feed_forward.down", .rows = N, .in = F, .out = C, .x = s->active,
              .w = parameter(b, p->down), .bias = parameter(b, p->down_bias), .y = s->branch2);
     }
@@ -300,10 +300,10 @@ static void backward(ct_builder *b) {
         PUSH(backward, linear_backward, i, "feed_forward.down", .rows = N, .in = F, .out = C, .x = s->active,
              .w = parameter(b, p->down), .dy = b->dbranch, .dx = b->dup, .dw = gradient(b, p->down),
              .dbias = gradient(b, p->down_bias));
-        PUSH(backward, gelu_backward, i, "gelu", .count = N * F, .x = s->up, .dy = b->dup, .dx = b->dup);
-        PUSH(backward, linear_backward, i, "feed_forward.up", .rows = N, .in = C, .out = F, .x = s->norm2,
-             .w = parameter(b, p->up), .dy = b->dup, .dx = b->dnorm, .dw = gradient(b, p->up),
+        PUSH(backward, gelu_backward, i, "gelu", .rows = N, .width = F, .x = s->up, .dy = b->dup, .dx = b->dup,
              .dbias = gradient(b, p->up_bias));
+        PUSH(backward, linear_backward, i, "feed_forward.up", .rows = N, .in = C, .out = F, .x = s->norm2,
+             .w = parameter(b, p->up), .dy = b->dup, .dx = b->dnorm, .dw = gradient(b, p->up));
         PUSH(backward, layernorm_backward, i, "norm2", .rows = N, .width = C, .step = n->step, .dropout = drop,
              .stream = stream_of(i, 1), .sum = s->x2, .mean = s->mean2, .rstd = s->rstd2,
              .gain = parameter(b, p->norm2_gain), .dy = b->dnorm, .dsum = b->dstream, .dx = b->dstream,

@@ -11,6 +11,7 @@
 #define MLP(o, n, b, h, a, k, q, s, m, ...) \
     CASE(o, n, .params.o = {.batch = b, .heads = h, .queries = a, .keys = k, .qualities = q, .size = s, .hidden = m}, __VA_ARGS__)
 #define NORM(o, n, r, w, d, ...) CASE(o, n, .params.o = {.rows = r, .width = w, .dropout = d, .stream = 3}, __VA_ARGS__)
+#define GELU(o, n, r, w, ...) CASE(o, n, .params.o = {.rows = r, .width = w}, __VA_ARGS__)
 #define LINEAR(o, n, r, i, u, ...) CASE(o, n, .params.o = {.rows = r, .in = i, .out = u}, __VA_ARGS__)
 #define ATTENTION(o, n, b, t, m, h, d, q, k, p, ...) \
     CASE(o, n, .params.o = {.batch = b, .tokens = t, .memory = m, .heads = h, .head = d, .queries = q, .keys = k, \
@@ -32,10 +33,15 @@ __attribute__((unused)) static const op_case op_cases[] = {
     EMBED(rows_embed, "odd", 37, 5, 61, 33, PLAIN),
     EMBED(rows_embed, "empty", 0, 3, 9, 8, PLAIN),
     EMBED(rows_embed, "whole", 130, 7, 90, 128, .flags = WHOLE),
+    EMBED(rows_embed, "wide", 5, 4, 8, 260, PLAIN),
     EMBED(rows_embed_backward, "one", 1, 1, 1, 1, PLAIN),
     EMBED(rows_embed_backward, "odd", 37, 5, 61, 33, PLAIN),
     EMBED(rows_embed_backward, "empty", 0, 3, 9, 8, PLAIN),
     EMBED(rows_embed_backward, "whole", 130, 7, 90, 128, .flags = WHOLE),
+    EMBED(rows_embed_backward, "long segments", 400, 3, 4, 20, .flags = WHOLE),
+    EMBED(rows_embed_backward, "one segment", 300, 1, 1, 3, PLAIN),
+    EMBED(rows_embed_backward, "segments of one", 9, 1, 1000, 5, PLAIN),
+    EMBED(rows_embed_backward, "wide", 5, 4, 8, 516, PLAIN),
 
     CASE(rotary_rows, "one", .params.rotary_rows = {.rows = 1, .sources = 1, .pairs = 1}),
     CASE(rotary_rows, "odd", .params.rotary_rows = {.rows = 167, .sources = 3, .pairs = 17}),
@@ -58,19 +64,25 @@ __attribute__((unused)) static const op_case op_cases[] = {
     HARMONY(harmony_backward, "theory alone", 2, 2, 9, 11, 3, 2, .missing = " de dd "),
     HARMONY(harmony_backward, "no chord", 2, 2, 9, 11, 3, 2, .flags = NO_CHORD),
     HARMONY(harmony_backward, "whole", 2, 4, 17, 18, 3, 2, .flags = WHOLE),
+    HARMONY(harmony_backward, "few chords", 2, 2, 130, 17, 1, 1, PLAIN),
+    HARMONY(harmony_backward, "no batch", 0, 2, 3, 4, 2, 1, PLAIN),
 
     MLP(harmony_mlp, "one", 1, 1, 1, 1, 1, 1, 1, PLAIN),
     MLP(harmony_mlp, "odd", 2, 3, 7, 11, 4, 5, 19, PLAIN),
     MLP(harmony_mlp, "no chord", 2, 2, 3, 4, 2, 3, 8, .flags = NO_CHORD),
+    MLP(harmony_mlp, "no batch", 0, 2, 3, 4, 2, 3, 8, PLAIN),
     MLP(harmony_mlp_backward, "one", 1, 1, 1, 1, 1, 1, 1, PLAIN),
     MLP(harmony_mlp_backward, "odd", 2, 3, 7, 11, 4, 5, 19, PLAIN),
     MLP(harmony_mlp_backward, "no chord", 2, 2, 3, 4, 2, 3, 8, .flags = NO_CHORD),
+    MLP(harmony_mlp_backward, "wide", 1, 1, 9, 5, 2, 3, 40, PLAIN),
+    MLP(harmony_mlp_backward, "no batch", 0, 2, 3, 4, 2, 3, 8, PLAIN),
 
     NORM(layernorm, "one", 1, 1, 0, PLAIN),
     NORM(layernorm, "odd", 5, 37, 0, PLAIN),
     NORM(layernorm, "dropout", 67, 131, 0.25f, PLAIN),
     NORM(layernorm, "no residual", 70, 128, 0, .missing = " r sum "),
     NORM(layernorm, "large", 301, 130, 0.1f, PLAIN),
+    NORM(layernorm, "wide", 3, 2060, 0, PLAIN),
     NORM(layernorm, "empty", 0, 16, 0, PLAIN),
     NORM(layernorm_backward, "one", 1, 1, 0, PLAIN),
     NORM(layernorm_backward, "odd", 5, 37, 0, PLAIN),
@@ -79,6 +91,8 @@ __attribute__((unused)) static const op_case op_cases[] = {
     NORM(layernorm_backward, "no stream above", 66, 48, 0.5f, .missing = " dsum "),
     NORM(layernorm_backward, "parameters alone", 200, 16, 0, .missing = " dsum dx dr "),
     NORM(layernorm_backward, "large", 301, 130, 0.1f, PLAIN),
+    NORM(layernorm_backward, "many rows", 2057, 4, 0, .missing = " dr "),
+    NORM(layernorm_backward, "wide", 3, 1500, 0, PLAIN),
     NORM(layernorm_backward, "in place", 130, 64, 0.25f, .alias = "dx", .alias_of = "dsum"),
 
     LINEAR(linear, "one", 1, 1, 1, PLAIN),
@@ -100,12 +114,15 @@ __attribute__((unused)) static const op_case op_cases[] = {
     LINEAR(linear_rows, "whole", 7, 131, 67, .flags = WHOLE),
     LINEAR(linear_rows, "empty", 0, 8, 8, PLAIN),
 
-    CASE(gelu, "one", .params.gelu = {.count = 1}),
-    CASE(gelu, "odd", .params.gelu = {.count = 40001}),
-    CASE(gelu, "empty", .params.gelu = {.count = 0}),
-    CASE(gelu_backward, "one", .params.gelu_backward = {.count = 1}),
-    CASE(gelu_backward, "odd", .params.gelu_backward = {.count = 40001}),
-    CASE(gelu_backward, "empty", .params.gelu_backward = {.count = 0}),
+    GELU(gelu, "one", 1, 1, PLAIN),
+    GELU(gelu, "odd", 1, 40001, PLAIN),
+    GELU(gelu, "empty", 0, 5, PLAIN),
+    GELU(gelu_backward, "one", 1, 1, PLAIN),
+    GELU(gelu_backward, "odd", 67, 131, PLAIN),
+    GELU(gelu_backward, "large", 523, 128, PLAIN),
+    GELU(gelu_backward, "no bias", 3, 1001, .missing = " dbias "),
+    GELU(gelu_backward, "in place", 70, 132, .alias = "dx", .alias_of = "dy"),
+    GELU(gelu_backward, "empty", 0, 5, PLAIN),
 
     ATTENTION(attention, "one", 1, 1, 0, 1, 2, 1, 1, 0, PLAIN),
     ATTENTION(attention, "odd", 2, 7, 0, 3, 6, 7, 7, 0, PLAIN),
@@ -150,11 +167,13 @@ __attribute__((unused)) static const op_case op_cases[] = {
     CASE(grad_norm, "blocks", .params.grad_norm = {.count = 3 * CT_NORM_BLOCK + 17}),
     CASE(grad_norm, "whole", .flags = WHOLE, .params.grad_norm = {.count = 40000}),
     CASE(grad_norm, "empty", .params.grad_norm = {.count = 0}),
+    CASE(grad_norm, "not finite", .flags = NO_CHORD, .params.grad_norm = {.count = 100}),
 
     ADAMW("one", 1, 1, PLAIN),
     ADAMW("tensors", 50021, 5, PLAIN),
     ADAMW("small norm", 1000, 3, .flags = LONG_RUN, .missing = " weight "),
     ADAMW("not finite", 100, 2, .flags = NO_CHORD),
+    ADAMW("no weights", 1027, 7, .missing = " weight "),
 
     SAMPLE("one", 1, 1, 0, 1, 1, PLAIN),
     SAMPLE("odd", 7, 131, 0, 0.9, 1, PLAIN),
@@ -162,6 +181,8 @@ __attribute__((unused)) static const op_case op_cases[] = {
     SAMPLE("top p", 20, 301, 0, 1, 0.7, PLAIN),
     SAMPLE("top k and p", 20, 301, 40, 1, 0.9, PLAIN),
     SAMPLE("best", 9, 65, 0, 0, 1, .flags = WHOLE),
+    SAMPLE("equal logits", 9, 65, 11, 1, 1, .flags = WHOLE),
+    SAMPLE("large", 2, 701, 0, 1.1, 0.95, PLAIN),
 };
 /* clang-format on */
 
