@@ -92,9 +92,11 @@ CXXFLAGS ?= -Werror
 ALL_CXXFLAGS := -std=c++17 -D_GNU_SOURCE -I. -Itests -fno-strict-aliasing -ffp-contract=off $(WARN_CXX) -O2 -g $(CXXFLAGS)
 CU_SRC := $(wildcard kernels/cuda/*.cu)
 EMULATED_CU := $(CU_SRC) $(wildcard tests/emulator/*.cu)
+# nvcc's own pragmas (unroll)
+PRAGMAS := -Wno-unknown-pragmas -Wno-pass-failed
 FLAVOURS := fast checked
-FLAVOUR_fast    := $(OPT_$(PROFILE)) -fno-exceptions
-FLAVOUR_checked := -O1 -g -fno-exceptions -fsanitize=thread,alignment,bounds
+FLAVOUR_fast    := $(OPT_$(PROFILE)) -fno-exceptions $(PRAGMAS)
+FLAVOUR_checked := -O1 -g -fno-exceptions -fno-builtin-memset $(PRAGMAS) -fsanitize=thread,alignment,bounds
 EMULATOR_TESTS := $(wildcard tests/emulator/test_*)
 PTX_FRONT_END := $(B)/tests/emulator/ptx/front_end.o
 EMULATOR_SRC := $(filter-out $(EMULATOR_TESTS) $(PTX_FRONT_END:$(B)/%.o=%.cpp),$(wildcard tests/emulator/*.cpp tests/emulator/ptx/*.cpp))

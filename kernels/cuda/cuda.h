@@ -11,7 +11,10 @@
 #include "kernels/ops.h"
 
 /* Ops that have a kernel; the entries of others in the backend's table are empty. */
-#define CT_CUDA_OPS(OP) OP(layernorm)
+#define CT_CUDA_OPS(OP)                                                                                                \
+    OP(layernorm)                                                                                                      \
+    OP(layernorm_backward)                                                                                             \
+    OP(linear_rows)
 
 struct CUstream_st; /* what CUDA's cudaStream_t points to; NULL: the default stream */
 

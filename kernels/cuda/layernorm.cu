@@ -1,81 +1,73 @@
-/* layernorm.cu -- cuda: residual add, dropout and LayerNorm in one pass (reference/layernorm.c).
+/* layernorm.cu -- cuda: residual add, dropout and LayerNorm in one pass, and its gradient (reference/layernorm.c).
  *
- * A warp per row; the row waits in shared memory between the passes over it (sum, squares, result), so that global
- * memory is read and written once: 16 bytes an element with a residual, 8 without. A lane takes four neighbouring
- * columns at a time, in 16-byte loads where width is a multiple of four: one Philox call draws their dropout. Sums have
- * one fixed order: lane by lane, then across lanes in a tree. No two rows meet: nothing depends on the number of
- * blocks.
+ *   sum = x + dropout(r), y = (sum - mean) rstd gain + bias
+ *   dx = dsum + rstd (dz - mean(dz) - z mean(dz z)), z = (sum - mean) rstd, dz = dy gain; dr = dropout(dx)
+ *   dgain = sum over rows of dy z, dbias = sum over rows of dy
+ * on [rows][width].
+ *
+ * A warp per row; the row waits in shared memory between the passes over it, so that global memory is read and written
+ * once: 16 bytes an element with a residual, 8 without; backward 20 with everything, 8 for the parameters alone. A lane
+ * takes four neighbouring columns at a time: one Philox call draws their dropout. Flops: 9 an element, backward 14.
+ * Backward: at most CT_LAYERNORM_BLOCKS blocks, each of which takes every so-manieth group of rows, sums dgain and
+ * dbias column by column and leaves them in the workspace; add_columns adds the blocks up. Sums have one fixed order:
+ * lane by lane, then across lanes in a tree; rows, then blocks. It depends on the shape alone.
  */
-#include "kernels/cuda/platform.h"
+#include "kernels/cuda/four.h"
+#include "kernels/cuda/reduce.h"
 
-enum { WARP = 32, ROWS = 4, SHARED_MOST = 48 * 1024 };
+enum { ROWS = 8, SHARED_MOST = 48 * 1024 };
 
-static __device__ float warp_sum(float x) {
-    for (int by = WARP / 2; by > 0; by /= 2) x += __shfl_xor_sync(0xffffffffu, x, by);
-    return x;
-}
-
-/* four numbers from column on; past the end: zeros */
-static __device__ float4 load_four(const float *row, int64_t column, int64_t width) {
-    if (width % 4 == 0) return *reinterpret_cast<const float4 *>(row + column);
-    float4 x = make_float4(row[column], 0, 0, 0);
-    if (column + 1 < width) x.y = row[column + 1];
-    if (column + 2 < width) x.z = row[column + 2];
-    if (column + 3 < width) x.w = row[column + 3];
-    return x;
-}
-static __device__ void store_four(float *row, int64_t column, int64_t width, float4 x) {
-    if (width % 4 == 0) {
-        *reinterpret_cast<float4 *>(row + column) = x;
-        return;
-    }
-    row[column] = x.x;
-    if (column + 1 < width) row[column + 1] = x.y;
-    if (column + 2 < width) row[column + 2] = x.z;
-    if (column + 3 < width) row[column + 3] = x.w;
-}
-
-/* x + dropout(r), four columns */
-static __device__ float4 add_residual(float4 x, float4 r, const ct_step *step, uint32_t stream, int64_t row,
-                                      int64_t column, float dropout) {
-    if (!(dropout > 0) || !step->train) return make_float4(x.x + r.x, x.y + r.y, x.z + r.z, x.w + r.w);
-    float     keep = 1 / (1 - dropout), factor[4];
-    ct_philox drawn = ct_dropout_draw(step, stream, step->first_row + row, column / 4);
+/* what dropout multiplies four neighbours of a row with */
+static __device__ float4 dropout_factors(const ct_step *step, float dropout, uint32_t stream, int64_t row, int column) {
+    if (!(dropout > 0) || !step->train) return make_float4(1, 1, 1, 1);
+    const float     keep = 1 / (1 - dropout);
+    const ct_philox drawn = ct_dropout_draw(step, stream, step->first_row + row, column / 4);
+    float           factor[4];
     for (int i = 0; i < 4; i++) factor[i] = ct_philox_float(drawn.word[i]) >= dropout ? keep : 0;
-    return make_float4(x.x + factor[0] * r.x, x.y + factor[1] * r.y, x.z + factor[2] * r.z, x.w + factor[3] * r.w);
+    return make_float4(factor[0], factor[1], factor[2], factor[3]);
+}
+
+/* rows of a block: as many warps as have room for `arrays` rows each, and `more` rows besides */
+static unsigned rows_at_once(int64_t width, unsigned arrays, unsigned more, size_t *shared) {
+    const size_t bytes = (size_t)((width + 3) / 4 * 4) * sizeof(float);
+    unsigned     rows = ROWS;
+    while (rows > 1 && (arrays * rows + more) * bytes > SHARED_MOST) rows /= 2;
+    *shared = (arrays * rows + more) * bytes;
+    return rows;
 }
 
 static __global__ void __launch_bounds__(ROWS *WARP)
-    layernorm_kernel(int64_t rows, int64_t width, const ct_step *step, float dropout, uint32_t stream, const float *x,
-                     const float *r, const float *gain, const float *bias, float *sum, float *y, float *mean,
-                     float *rstd) {
+    layernorm_kernel(int64_t rows, int width, bool fours, const ct_step *step, float dropout, uint32_t stream,
+                     const float *x, const float *r, const float *gain, const float *bias, float *sum, float *y,
+                     float *mean, float *rstd) {
     DYNAMIC_SHARED(memory);
-    int64_t row = (int64_t)blockIdx.x * (blockDim.x / WARP) + threadIdx.x / WARP;
+    const int64_t row = (int64_t)blockIdx.x * (blockDim.x / WARP) + threadIdx.x / WARP;
     if (row >= rows) return; /* the whole warp; no barrier of the block follows */
-    int64_t first = 4 * (int64_t)(threadIdx.x % WARP), padded = (width + 3) / 4 * 4;
-    float  *kept = reinterpret_cast<float *>(memory) + (threadIdx.x / WARP) * padded;
+    const int first = 4 * (int)(threadIdx.x % WARP), padded = (width + 3) / 4 * 4;
+    float    *kept = reinterpret_cast<float *>(memory) + (int)(threadIdx.x / WARP) * padded;
+    float     total = 0, squares = 0;
     x += row * width;
     y += row * width;
-    float total = 0, squares = 0;
-    for (int64_t i = first; i < width; i += 4 * WARP) {
-        float4 value = load_four(x, i, width);
+    for (int i = first; i < width; i += 4 * WARP) {
+        float4 value = load_four(x, i, width, fours);
         if (r) {
-            value = add_residual(value, load_four(r + row * width, i, width), step, stream, row, i, dropout);
-            store_four(sum + row * width, i, width, value);
+            float4 branch = load_four(r + row * width, i, width, fours);
+            value = value + branch * dropout_factors(step, dropout, stream, row, i);
+            store_four(sum + row * width, i, width, fours, value);
         }
         *reinterpret_cast<float4 *>(kept + i) = value;
-        total += (value.x + value.y) + (value.z + value.w);
+        total += sum_of_four(value);
     }
-    float middle = warp_sum(total) / (float)width;
-    for (int64_t i = first; i < width; i += 4 * WARP)
-        for (int64_t k = i; k < min(i + 4, width); k++) squares += (kept[k] - middle) * (kept[k] - middle);
-    float scale = 1 / sqrtf(warp_sum(squares) / (float)width + 1e-5f);
-    for (int64_t i = first; i < width; i += 4 * WARP) {
-        float4 value = *reinterpret_cast<const float4 *>(kept + i), g = load_four(gain, i, width);
-        float4 b = load_four(bias, i, width);
-        value = make_float4((value.x - middle) * scale * g.x + b.x, (value.y - middle) * scale * g.y + b.y,
-                            (value.z - middle) * scale * g.z + b.z, (value.w - middle) * scale * g.w + b.w);
-        store_four(y, i, width, value);
+    const float middle = warp_sum(total) / (float)width;
+    for (int i = first; i < width; i += 4 * WARP) {
+        const float4 d = *reinterpret_cast<const float4 *>(kept + i) - middle;
+        squares += d.x * d.x + (i + 1 < width ? d.y * d.y : 0);
+        squares += (i + 2 < width ? d.z * d.z : 0) + (i + 3 < width ? d.w * d.w : 0);
+    }
+    const float scale = 1 / sqrtf(warp_sum(squares) / (float)width + 1e-5f);
+    for (int i = first; i < width; i += 4 * WARP) {
+        float4 g = load_four(gain, i, width, fours), b = load_four(bias, i, width, fours);
+        store_four(y, i, width, fours, (*reinterpret_cast<const float4 *>(kept + i) - middle) * scale * g + b);
     }
     if (first == 0) {
         mean[row] = middle;
@@ -86,11 +78,89 @@ static __global__ void __launch_bounds__(ROWS *WARP)
 CT_CUDA(layernorm) {
     const ct_layernorm *p = &params->layernorm;
     if (p->rows == 0) return CT_OK;
-    size_t   bytes = (size_t)((p->width + 3) / 4 * 4) * sizeof(float); /* of a row */
-    unsigned at_once = ROWS;
-    while (at_once > 1 && at_once * bytes > SHARED_MOST) at_once /= 2;
-    return LAUNCH(layernorm_kernel, (unsigned)((p->rows + at_once - 1) / at_once), at_once * WARP, at_once * bytes,
-                  stream, p->rows, p->width, p->step, p->dropout, p->stream, (const float *)p->x, (const float *)p->r,
-                  (const float *)p->gain, (const float *)p->bias, (float *)p->sum, (float *)p->y, (float *)p->mean,
-                  (float *)p->rstd);
+    const float *x = (const float *)p->x, *r = (const float *)p->r, *gain = (const float *)p->gain;
+    const float *bias = (const float *)p->bias;
+    float       *sum = (float *)p->sum, *y = (float *)p->y, *mean = (float *)p->mean, *rstd = (float *)p->rstd;
+    size_t       shared;
+    unsigned     at_once = rows_at_once(p->width, 1, 0, &shared);
+    return LAUNCH(layernorm_kernel, blocks_for(p->rows, at_once), at_once * WARP, shared, stream, p->rows,
+                  (int)p->width, by_fours(p->width, x, r, gain, bias, sum, y), p->step, p->dropout, p->stream, x, r,
+                  gain, bias, sum, y, mean, rstd);
+}
+
+/* Shared memory: z and dy of the warps' rows, and the block's sums of dgain and dbias. */
+static __global__ void __launch_bounds__(ROWS *WARP)
+    layernorm_backward_kernel(int64_t rows, int width, bool fours, const ct_step *step, float dropout, uint32_t stream,
+                              const float *sum, const float *mean, const float *rstd, const float *gain,
+                              const float *dy, const float *dsum, float *dx, float *dr, float *partial) {
+    DYNAMIC_SHARED(memory);
+    const int first = 4 * (int)(threadIdx.x % WARP), padded = (width + 3) / 4 * 4;
+    const int at_once = (int)blockDim.x / WARP, warp = (int)threadIdx.x / WARP;
+    float    *all_z = reinterpret_cast<float *>(memory), *all_dy = all_z + at_once * padded;
+    float    *of_gain = all_dy + at_once * padded, *of_bias = of_gain + padded;
+    float    *own_z = all_z + warp * padded, *own_dy = all_dy + warp * padded;
+    for (int i = 4 * (int)threadIdx.x; i < width; i += 4 * (int)blockDim.x) {
+        *reinterpret_cast<float4 *>(of_gain + i) = make_float4(0, 0, 0, 0);
+        *reinterpret_cast<float4 *>(of_bias + i) = make_float4(0, 0, 0, 0);
+    }
+    for (int64_t group = (int64_t)blockIdx.x * at_once; group < rows; group += (int64_t)gridDim.x * at_once) {
+        const int64_t row = group + warp, at = row * width;
+        if (row < rows) {
+            const float middle = mean[row], scale = rstd[row];
+            float       of_dz = 0, of_dzz = 0;
+            for (int i = first; i < width; i += 4 * WARP) {
+                float4 z = (load_four(sum + at, i, width, fours) - middle) * scale;
+                float4 d = load_four(dy + at, i, width, fours), dz = d * load_four(gain, i, width, fours);
+                *reinterpret_cast<float4 *>(own_z + i) = z;
+                *reinterpret_cast<float4 *>(own_dy + i) = d;
+                of_dz += sum_of_four(dz); /* past the end dy is 0 */
+                of_dzz += sum_of_four(dz * z);
+            }
+            of_dz = warp_sum(of_dz) / (float)width;
+            of_dzz = warp_sum(of_dzz) / (float)width;
+            for (int i = first; (dx || dr) && i < width; i += 4 * WARP) {
+                float4 z = *reinterpret_cast<const float4 *>(own_z + i);
+                float4 dz = *reinterpret_cast<const float4 *>(own_dy + i) * load_four(gain, i, width, fours);
+                float4 value = (dz - of_dz + z * -of_dzz) * scale;
+                if (dsum) value = value + load_four(dsum + at, i, width, fours);
+                if (dx) store_four(dx + at, i, width, fours, value);
+                if (dr) store_four(dr + at, i, width, fours, value * dropout_factors(step, dropout, stream, row, i));
+            }
+        }
+        __syncthreads();
+        const int here = (int)min(rows - group, (int64_t)at_once);
+        for (int i = 4 * (int)threadIdx.x; i < width; i += 4 * (int)blockDim.x) {
+            float4 g = *reinterpret_cast<const float4 *>(of_gain + i);
+            float4 b = *reinterpret_cast<const float4 *>(of_bias + i);
+            for (int n = 0; n < here; n++) {
+                float4 d = *reinterpret_cast<const float4 *>(all_dy + n * padded + i);
+                g = g + d * *reinterpret_cast<const float4 *>(all_z + n * padded + i);
+                b = b + d;
+            }
+            *reinterpret_cast<float4 *>(of_gain + i) = g;
+            *reinterpret_cast<float4 *>(of_bias + i) = b;
+        }
+        __syncthreads();
+    }
+    partial += (int64_t)blockIdx.x * 2 * width;
+    for (int i = 4 * (int)threadIdx.x; i < width; i += 4 * (int)blockDim.x) {
+        store_four(partial, i, width, fours, *reinterpret_cast<const float4 *>(of_gain + i));
+        store_four(partial + width, i, width, fours, *reinterpret_cast<const float4 *>(of_bias + i));
+    }
+}
+
+CT_CUDA(layernorm_backward) {
+    const ct_layernorm_backward *p = &params->layernorm_backward;
+    if (p->rows == 0) return CT_OK;
+    const float *sum = (const float *)p->sum, *mean = (const float *)p->mean, *rstd = (const float *)p->rstd;
+    const float *gain = (const float *)p->gain, *dy = (const float *)p->dy, *dsum = (const float *)p->dsum;
+    float       *dx = (float *)p->dx, *dr = (float *)p->dr, *partial = (float *)p->partial;
+    size_t       shared;
+    unsigned     at_once = rows_at_once(p->width, 2, 2, &shared);
+    unsigned     blocks = min(blocks_for(p->rows, at_once), (unsigned)CT_LAYERNORM_BLOCKS);
+    CT_TRY(LAUNCH(layernorm_backward_kernel, blocks, at_once * WARP, shared, stream, p->rows, (int)p->width,
+                  by_fours(p->width, sum, gain, dy, dsum, dx, dr, partial), p->step, p->dropout, p->stream, sum, mean,
+                  rstd, gain, dy, dsum, dx, dr, partial));
+    CT_TRY(add_columns(blocks, p->width, 2 * p->width, partial, (float *)p->dgain, stream));
+    return add_columns(blocks, p->width, 2 * p->width, partial + p->width, (float *)p->dbias, stream);
 }
