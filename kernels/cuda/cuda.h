@@ -12,9 +12,13 @@
 
 /* Ops that have a kernel; the entries of others in the backend's table are empty. */
 #define CT_CUDA_OPS(OP)                                                                                                \
+    OP(rows_embed)                                                                                                     \
+    OP(rows_embed_backward)                                                                                            \
+    OP(rotary_rows)                                                                                                    \
     OP(layernorm)                                                                                                      \
     OP(layernorm_backward)                                                                                             \
-    OP(linear_rows)
+    OP(linear_rows)                                                                                                    \
+    OP(memory_update)
 
 struct CUstream_st; /* what CUDA's cudaStream_t points to; NULL: the default stream */
 
