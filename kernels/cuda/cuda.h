@@ -15,6 +15,10 @@
     OP(rows_embed)                                                                                                     \
     OP(rows_embed_backward)                                                                                            \
     OP(rotary_rows)                                                                                                    \
+    OP(harmony)                                                                                                        \
+    OP(harmony_backward)                                                                                               \
+    OP(harmony_mlp)                                                                                                    \
+    OP(harmony_mlp_backward)                                                                                           \
     OP(layernorm)                                                                                                      \
     OP(layernorm_backward)                                                                                             \
     OP(linear_rows)                                                                                                    \
