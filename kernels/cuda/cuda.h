@@ -22,7 +22,12 @@
     OP(layernorm)                                                                                                      \
     OP(layernorm_backward)                                                                                             \
     OP(linear_rows)                                                                                                    \
-    OP(memory_update)
+    OP(gelu)                                                                                                           \
+    OP(gelu_backward)                                                                                                  \
+    OP(memory_update)                                                                                                  \
+    OP(cross_entropy)                                                                                                  \
+    OP(grad_norm)                                                                                                      \
+    OP(adamw)
 
 struct CUstream_st; /* what CUDA's cudaStream_t points to; NULL: the default stream */
 
