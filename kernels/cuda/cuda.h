@@ -27,7 +27,8 @@
     OP(memory_update)                                                                                                  \
     OP(cross_entropy)                                                                                                  \
     OP(grad_norm)                                                                                                      \
-    OP(adamw)
+    OP(adamw)                                                                                                          \
+    OP(sample)
 
 struct CUstream_st; /* what CUDA's cudaStream_t points to; NULL: the default stream */
 
