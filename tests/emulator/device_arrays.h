@@ -14,18 +14,22 @@ TEST_INLINE void *to_device(const void *host, size_t bytes) {
     return device;
 }
 
-/* The arrays as device memory; outputs and workspace uninitialised, as they are on a GPU. */
-TEST_INLINE ct_status run_on_device(ct_op op, op_arrays *arrays) {
-    ct_params   params = arrays->params;
-    const void *device[64] = {NULL};
-    ct_step    *step = to_device(&test_step, sizeof test_step);
+/* The arrays as device memory; outputs and workspace uninitialised, as they are on a GPU. Those of reals begin `shift`
+ * bytes after an address of 16. */
+TEST_INLINE ct_status run_on_device_shifted(ct_op op, op_arrays *arrays, size_t shift) {
+    ct_params params = arrays->params;
+    char     *memory[64] = {NULL}, *device[64] = {NULL};
+    ct_step  *step = to_device(&test_step, sizeof test_step);
     for (int i = 0; i < arrays->info->field_count; i++) {
         const ct_field *f = &arrays->info->fields[i];
         size_t          bytes = (size_t)arrays->count[i] * arrays->element[i];
         if (!strcmp(f->name, "step")) memcpy((char *)&params + f->offset, &step, sizeof step);
         if (!arrays->block[i]) continue;
-        bool known = f->role == CT_ROLE_IN || f->role == CT_ROLE_ADD;
-        device[i] = known ? to_device(array_of(arrays, i), bytes) : emulator_alloc(bytes);
+        bool   known = f->role == CT_ROLE_IN || f->role == CT_ROLE_ADD;
+        size_t before = ct_type_is_real(f->type) ? shift : 0;
+        memory[i] = emulator_alloc(before + bytes);
+        device[i] = memory[i] + before;
+        if (known) emulator_write(device[i], array_of(arrays, i), bytes);
     }
     for (int i = 0; i < arrays->info->field_count; i++)
         if (arrays->block[i]) {
@@ -40,12 +44,15 @@ TEST_INLINE ct_status run_on_device(ct_op op, op_arrays *arrays) {
         bool            aliased = result_field(arrays, i) != i;
         if (status == CT_OK && f->role != CT_ROLE_TMP && !aliased) emulator_read(array_of(arrays, i), device[i], bytes);
     }
-    for (int i = 0; i < arrays->info->field_count; i++) emulator_free((void *)(uintptr_t)device[i]);
+    for (int i = 0; i < arrays->info->field_count; i++) emulator_free(memory[i]);
     emulator_free(step);
     for (int i = 0; emulator_report(i); i++) fprintf(stderr, "%s: %s\n", arrays->about->name, emulator_report(i));
     bool clean = emulator_report_count() == 0;
     emulator_forget_reports();
     return clean ? status : CT_EFAIL;
+}
+TEST_INLINE ct_status run_on_device(ct_op op, op_arrays *arrays) {
+    return run_on_device_shifted(op, arrays, 0);
 }
 
 #endif
