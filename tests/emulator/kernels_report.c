@@ -144,8 +144,9 @@ static void print_kernel(const char *folder, const op_case *c, const emulator_ke
             snprintf(bound + strlen(bound), sizeof bound - strlen(bound), " %s", cards[i].name);
     }
     sizes(c, shape, sizeof shape);
-    printf("| %s%s%s | `%s` | %u | %s | %d, %d | %zu | %s | ", first ? c->name : "", first ? ": " : "",
-           first ? shape : "", k->name, k->threads, registers, stack, spilled, k->shared + (size_t)shared, resident);
+    if (first) printf("| %s: %s | | | | | | | | | | |\n", c->name, shape);
+    printf("| | `%s` | %u | %s | %d, %d | %zu | %s | ", k->name, k->threads, registers, stack, spilled,
+           k->shared + (size_t)shared, resident);
     if (first)
         printf("%.0f KB, %.2f | %s%s | ", bytes / 1e3, flops / bytes, *bound ? "arithmetic on" : "memory", bound);
     else
