@@ -106,7 +106,8 @@ EMULATED_OBJ := $(foreach f,$(FLAVOURS),$(EMULATED_CU:%.cu=$(B)/%.$(f).o))
 # A third flavour where nvcc is: the PTX that it makes of them, interpreted (tests/emulator/ptx).
 $(B)/tests/emulator/ptx/arithmetic.o: ALL_CXXFLAGS += -frounding-math
 ARCHITECTURES := 80 90 100 120
-PTX := $(if $(NVCC),$(if $(filter release,$(PROFILE)),$(foreach a,$(ARCHITECTURES),$(patsubst %.cu,$(B)/tests/ptx/sm_$(a)/%.ptx,$(notdir $(EMULATED_CU))))))
+PTX_ARCHITECTURES := $(if $(filter all,$(CANTUS_PTX)),$(ARCHITECTURES),90)
+PTX := $(if $(NVCC),$(if $(filter release,$(PROFILE)),$(foreach a,$(PTX_ARCHITECTURES),$(patsubst %.cu,$(B)/tests/ptx/sm_$(a)/%.ptx,$(notdir $(EMULATED_CU))))))
 # Tests of kernels (.c) run in every flavour (what requests cost only PTX can tell); those that look inside the machine
 # (.cpp) need no kernel.
 EMULATED := $(if $(CT_CXX),$(if $(filter release debug,$(PROFILE)),$(addprefix $(B)/tests/,test_fibers_ucontext \
@@ -255,7 +256,7 @@ test-faults: ready ## every place where a run can fail or be killed, and a hundr
 	@tests/run --all --only 'long/(faults|kills)' $(BIN) $(B)
 
 test-kernels: ready ## the kernels in every order of threads, also as PTX of each architecture
-	@$(MAKE) --no-print-directory test-build
+	@CANTUS_PTX=all $(MAKE) --no-print-directory test-build
 	@CANTUS_PTX=all tests/run --only 'test_(bugs|cuda|instructions|machine|ptx|traffic)' $(BIN) $(B)
 
 kernels-report: ## the table of kernels in kernels/README.md anew (needs nvcc)
