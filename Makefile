@@ -178,7 +178,8 @@ $(B)/tests/ptxas/sm_$(1)/%.txt: kernels/cuda/%.cu $(B)/kernels/cuda/%.nvcc.o
 	$$(Q)$$(NVCC) -std=c++17 -I. -O3 -arch=sm_$(1) -cubin -Xptxas -v $$< -o $$(@:.txt=.cubin) > $$@ 2>&1
 endef
 $(foreach a,$(ARCHITECTURES),$(eval $(call ptxas_rule,$(a))))
-$(B)/tests/emulator/kernels_report.o: ALL_CFLAGS += -Itests -isystem $(dir $(NVCC))../include
+CUDA_CFLAGS := $(if $(NVCC),-isystem $(dir $(NVCC))../include)
+$(B)/tests/emulator/kernels_report.o: ALL_CFLAGS += -Itests $(CUDA_CFLAGS)
 $(B)/tests/kernels_report: $(B)/tests/emulator/kernels_report.o $(PTX_FRONT_END) $(B)/libemulator_fast.a $(LIB) $(PTX)
 	$(call say,TOOL,$@)
 	$(Q)$(CT_CXX) $(filter-out %.ptx,$^) $(LIBS) -o $@
@@ -281,7 +282,7 @@ $(VENV)/ready: tests/reference/requirements.txt
 lint: ## house rules, formatting
 	@third_party/lint
 tidy: $(CONFIG) ## clang-tidy and cppcheck (some minutes); FILES='a.c b.c': only these
-	@CPU='$(ISA_$(TIDY_ISA)) -DCT_ISA=$(TIDY_ISA)' REFERENCE='-DCT_REAL=double' FILES='$(FILES)' third_party/tidy $(ALL_CFLAGS) $(NAMES)
+	@CPU='$(ISA_$(TIDY_ISA)) -DCT_ISA=$(TIDY_ISA)' REFERENCE='-DCT_REAL=double' CUDA='$(CUDA_CFLAGS)' FILES='$(FILES)' third_party/tidy $(ALL_CFLAGS) $(NAMES)
 TIDY_ISA := $(or $(filter avx2,$(ISAS)),base)
 format: ## rewrite the sources as .clang-format says
 	@clang-format -i $$(git ls-files '*.c' '*.h' '*.cpp' '*.cu')

@@ -76,10 +76,11 @@ static bool read_all(int pipe, void *bytes, size_t count) {
 
 /* The system holds a worker to its memory, should anything ever take more of it than is said above. */
 static void limit_memory(size_t bytes) {
-    unsigned long data = 0; /* pages that came with the fork */
-    FILE         *file = fopen("/proc/self/statm", "re");
-    if (file && fscanf(file, "%*u %*u %*u %*u %*u %lu", &data) == 1) {
-        rlim_t most = data * (rlim_t)sysconf(_SC_PAGESIZE) + bytes;
+    char  line[256], *at = line;
+    FILE *file = fopen("/proc/self/statm", "re"); /* seven numbers of pages; the sixth: data that came with the fork */
+    if (file && fgets(line, sizeof line, file)) {
+        for (int i = 0; i < 5; i++) strtoul(at, &at, 10);
+        rlim_t most = strtoul(at, NULL, 10) * (rlim_t)sysconf(_SC_PAGESIZE) + bytes;
         setrlimit(RLIMIT_DATA, &(struct rlimit){most, most});
     }
     if (file) fclose(file);

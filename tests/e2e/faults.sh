@@ -6,10 +6,11 @@ export T=$TMP OMP_NUM_THREADS=1 # the bytes are the same for any number
 make_midi
 rm "$T"/midi/[d-z]*.mid # few are enough here
 "$CANTUS" prepare configs/demo-prepare.yaml input="$T/midi" output="$T/data" split.valid=0.3 workers=1 > /dev/null || exit 1
+export STAGE=melody MEMORY=32
 start() { # RUN WORDS...: becomes the program
     local run=$1; shift
-    exec "$CANTUS" train configs/demo-melody.yaml data.path="$T/data" train.out="$run" train.resume=auto model.layers=1 model.width=8 model.heads=1 model.feed_forward=8 \
-        model.tokens=32 model.memory=32 train.batch=2 train.log_every=2 train.valid_every=2 train.valid_songs=1 train.save_every=2 train.count_model=0 debug.faults=true \
+    exec "$CANTUS" train configs/demo-$STAGE.yaml data.path="$T/data" train.out="$run" train.resume=auto model.layers=1 model.width=8 model.heads=1 model.feed_forward=8 \
+        model.tokens=32 model.memory=$MEMORY train.batch=2 train.log_every=2 train.valid_every=2 train.valid_songs=1 train.save_every=2 train.count_model=0 debug.faults=true \
         train.steps=4 optimizer.final_share=1 "$@"
 }
 train() { (start "$@" > /dev/null 2> "$1.log"); }
@@ -27,10 +28,10 @@ told() { tail -1 "$1" | grep -q '^cantus: .*\(ut of memory\|nput/output error\|o
 # Each case prints what is wrong, and ends with 0: fine, 3: fine, and the fault was never reached.
 train_case() { # FAULT BASE: from nothing, or from a run that was stopped
     local r=$T/case-${1//[:\/]/-}-$2 there code
-    rm -rf "$r"; [ "$2" = new ] || cp -r "$T/$2" "$r"
+    rm -rf "$r"; [ "$2" = new ] || cp -r "$T/$2-$STAGE" "$r"
     CANTUS_FAULT=$1 train "$r"; code=$?
     cp "$r.log" "$r.fault.log"
-    if [ $code = 0 ] && [ "${1%%:*}" != bitflip ]; then same_runs "$T/whole" "$r" || return 1; fi
+    if [ $code = 0 ] && [ "${1%%:*}" != bitflip ]; then same_runs "$T/whole-$STAGE" "$r" || return 1; fi
     if ! happened "$r.log"; then rm -rf "$r" "$r".*; [ $code = 0 ] && return 3; echo "exit $code without a fault"; return 1; fi
     case $1 in
         *:kill | kill:*) [ $code = 137 ] || { echo "not killed but exit $code"; return 1; } ;;
@@ -41,7 +42,7 @@ train_case() { # FAULT BASE: from nothing, or from a run that was stopped
     case $1 in *:kill | kill:*) ;; *) ! find "$r" -name '*.tmp' 2> /dev/null | grep . || { echo 'left half written'; return 1; } ;; esac
     train "$r" || { echo "can't go on: $(tail -1 "$r.log")"; return 1; }
     [ -z "$there" ] || grep -q '^resuming from ' "$r.log" || { echo 'from nothing, though there was a checkpoint'; return 1; }
-    same_runs "$T/whole" "$r" || return 1
+    same_runs "$T/whole-$STAGE" "$r" || return 1
     rm -rf "$r" "$r".*
 }
 prepare_case() { # FAULT: over a dataset that is there
@@ -111,14 +112,22 @@ once() { # NAME CASE WORDS...
 }
 
 # ---- training
-check 'an undisturbed run' train "$T/whole"
-{ CANTUS_FAULT=kill:3 train "$T/half"; } 2> /dev/null # the shell would tell of it
-check 'half of one' test -d "$T/half/checkpoints/last-0000000002" -a ! -e "$T/half/held-out.json"
-for base in new half; do
-    for kind in write/41 fsync/13 rename/7; do
-        loop "${kind%/*} fails, $base run" 1/${kind#*/} train_case "${kind%/*}" '' $base
-        loop "killed at ${kind%/*}, $base run" 1/${kind#*/} train_case "${kind%/*}" :kill $base
+begin() { # an undisturbed run of the stage, and half of one
+    check "$STAGE: an undisturbed run" train "$T/whole-$STAGE"
+    { CANTUS_FAULT=kill:3 train "$T/half-$STAGE"; } 2> /dev/null # the shell would tell of it
+    check "$STAGE: half of one" test -d "$T/half-$STAGE/checkpoints/last-0000000002" -a ! -e "$T/half-$STAGE/held-out.json"
+}
+disk() { # what the disk refuses, and deaths there
+    for base in new half; do
+        for kind in write/41 fsync/13 rename/7; do
+            loop "$STAGE: ${kind%/*} fails, $base run" 1/${kind#*/} train_case "${kind%/*}" '' $base
+            loop "$STAGE: killed at ${kind%/*}, $base run" 1/${kind#*/} train_case "${kind%/*}" :kill $base
+        done
     done
+}
+begin
+disk
+for base in new half; do
     loop "disk full after N KB, $base run" 7/90 train_case diskfull 000 $base
     loop "no memory, $base run" 7/501 train_case alloc '' $base
 done
@@ -127,14 +136,22 @@ once 'a bit of the newest model flips' train_case bitflip:last-0000000004.tmp/mo
 once 'a bit of the newest state flips' train_case bitflip:last-0000000004.tmp/state new
 once 'a bit of a manifest flips' train_case bitflip:last-0000000004.tmp/manifest new
 not_a_number() { # a gradient: the step is left out; too many: the run ends, and goes on from before
-    CANTUS_FAULT=nan:3 train "$T/nan" && grep -q '"skipped": 1' "$T/nan/metrics.jsonl" && ! same_runs "$T/whole" "$T/nan" > /dev/null || return 1
+    CANTUS_FAULT=nan:3 train "$T/nan" && grep -q '"skipped": 1' "$T/nan/metrics.jsonl" && ! same_runs "$T/whole-melody" "$T/nan" > /dev/null || return 1
     rm -rf "$T/nan"
-    ! CANTUS_FAULT=nan:3 train "$T/nan" train.most_skipped=1 && grep -q 'step 3: loss or gradient not finite' "$T/nan.log" && train "$T/nan" && same_runs "$T/whole" "$T/nan"
+    ! CANTUS_FAULT=nan:3 train "$T/nan" train.most_skipped=1 && grep -q 'step 3: loss or gradient not finite' "$T/nan.log" && train "$T/nan" && same_runs "$T/whole-melody" "$T/nan"
 }
 check 'a gradient that is not a number' not_a_number
 
+# ---- the other stage, with ALL
+if [ -n "${ALL:-}" ]; then
+    STAGE=backbone MEMORY=0
+    begin
+    disk
+    STAGE=melody MEMORY=32
+fi
+
 # ---- inert, unless both ask for it; a spelling mistake is told
-inert() { (CANTUS_FAULT=write:1 start "$T/inert" debug.faults=false > /dev/null 2> "$T/inert.log") && grep -q 'nothing will fail on purpose' "$T/inert.log" && same_runs "$T/whole" "$T/inert"; }
+inert() { (CANTUS_FAULT=write:1 start "$T/inert" debug.faults=false > /dev/null 2> "$T/inert.log") && grep -q 'nothing will fail on purpose' "$T/inert.log" && same_runs "$T/whole-melody" "$T/inert"; }
 check 'without debug.faults nothing happens' inert
 for word in writ:1 write write: write:0 write:x write:1:x nan:1:kill write:1,,; do
     refuses "$word is no fault" 2 'CANTUS_FAULT: ' env CANTUS_FAULT="$word" bash -c "$(declare -f start); start '$T/none'"
@@ -143,7 +160,7 @@ done
 # ---- prepare and generate
 check 'another dataset' prepare output="$T/data1" seed=2
 for s in backbone melody; do
-    (start "$T/$s" train.steps=2 model.stage=$s $([ $s = melody ] || echo model.memory=0)) > "$T/$s.log" 2>&1
+    (STAGE=$s MEMORY=$([ $s = melody ] && echo 32 || echo 0) start "$T/$s" train.steps=2) > "$T/$s.log" 2>&1
 done
 check 'pieces' write_pieces output="$T/pieces"
 for kind in write/9 fsync/3 rename/1; do

@@ -9,12 +9,14 @@ start() { # OUTPUT WORDS...: becomes the program
     exec "$CANTUS" prepare configs/demo-prepare.yaml input="$T/${input:-many}" output="$T/$1" workers=2 duplicates.share=0 "${@:2}" > "$T/$1.said" 2>&1
 }
 prepare() { (start "$@"); }
-# begin OUTPUT WORDS...: in the background, as $job; returns once both workers, $a and $b, are there
+# begin OUTPUT WORDS...: in the background, as $job; returns once both workers, $a and $b, are there and have seen to their
+# limits, which they do before they read
 begin() {
     start "$@" & job=$!
     until read -r a b <<< "$(awk -v parent=$job '$4 == parent {printf "%s ", $1}' /proc/[0-9]*/stat 2> /dev/null)" && [ -n "$b" ]; do
         [ -d /proc/$job ] || return 1
     done
+    for p in "$a" "$b"; do while grep -qs '^Max data size *unlimited' "/proc/$p/limits"; do sleep 0.01; done; done
 }
 gone() { # PIDS: none of them is there within five seconds, but for what init has yet to clear away
     local p
@@ -29,9 +31,9 @@ but_one() {
 check 'undisturbed' prepare whole
 
 # ---- a worker that hangs, as one that is stopped does; one that is killed
-begin hangs limit.seconds=1; kill -STOP "$a"; wait $job
+begin hangs limit.seconds=3; kill -STOP "$a"; wait $job
 check 'a file that takes too long does no harm' test $? = 0
-check 'it is left out, nothing else' but_one hangs 'took too long: more than 1 s, limit.seconds'
+check 'it is left out, nothing else' but_one hangs 'took too long: more than 3 s, limit.seconds'
 check 'and counted' grep -q 'left out     1: took too long$' "$T/hangs.said"
 check 'its worker is gone' gone "$a"
 begin killed; kill -STOP "$a"; sleep 0.2; kill -KILL "$a"; wait $job

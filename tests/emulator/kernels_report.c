@@ -32,27 +32,36 @@ typedef struct usage {
     int shared;                    /* static */
 } usage;
 
+/* The number that stands before or after some words of a line. */
+static bool number_after(const char *line, const char *words, int *out) {
+    const char *at = strstr(line, words);
+    if (at) *out = (int)strtol(at + strlen(words), NULL, 10);
+    return at != NULL;
+}
+static bool number_before(const char *line, const char *words, int *out) {
+    const char *at = strstr(line, words);
+    while (at && at > line && at[-1] != ' ') at--;
+    if (at) *out = (int)strtol(at, NULL, 10);
+    return at != NULL;
+}
+
 static void read_usage(const char *path, const char *symbol, usage *out) {
     char  line[2048];
     bool  here = false;
     FILE *f = fopen(path, "r");
     if (!f) return;
     while (fgets(line, sizeof line, f)) {
-        char       *quote = strchr(line, '\''), *end = quote ? strchr(quote + 1, '\'') : NULL;
-        int         stores, loads;
-        const char *used, *shared;
+        char *quote = strchr(line, '\''), *end = quote ? strchr(quote + 1, '\'') : NULL;
+        int   stores = 0, loads = 0;
         if (strstr(line, "Compiling entry function") && end) {
             *end = 0;
             here = !strcmp(quote + 1, symbol);
-        } else if (here && sscanf(line, "%d bytes stack frame, %d bytes spill stores, %d bytes spill loads",
-                                  &out->stack, &stores, &loads) == 3)
+        } else if (here && number_before(line, " bytes stack frame", &out->stack)) {
+            number_before(line, " bytes spill stores", &stores);
+            number_before(line, " bytes spill loads", &loads);
             out->spilled = stores + loads;
-        else if (here && (used = strstr(line, "Used ")) && sscanf(used, "Used %d registers", &out->registers) == 1) {
-            const char *before = strstr(line, " bytes smem");
-            for (shared = before; shared && shared > line && shared[-1] != ' '; shared--) {
-            }
-            if (shared) out->shared = atoi(shared);
-        }
+        } else if (here && number_after(line, "Used ", &out->registers))
+            number_before(line, " bytes smem", &out->shared);
     }
     fclose(f);
 }

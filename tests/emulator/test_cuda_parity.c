@@ -105,7 +105,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {CT_CUDA_OPS(PARITY) cmocka_unit_test(rows_alone)};
     now.program = argv[0];
     if (argc > 1) cmocka_set_test_filter(argv[1]);
-    if (argc > 2) now.first_front_end = atoi(argv[2]);
+    if (argc > 2) now.first_front_end = (int)strtol(argv[2], NULL, 10);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     for (int front_end = 0; front_end < emulator_front_ends(); front_end++) {
         emulator_use_front_end(front_end);
