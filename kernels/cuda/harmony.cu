@@ -54,7 +54,7 @@ static __global__ void __launch_bounds__(THREADS)
 
 CT_CUDA(harmony) {
     const ct_harmony   *p = &params->harmony;
-    const segment_sizes s = {p->queries, p->keys, p->qualities, p->query, p->key, p->query_count, p->key_count};
+    const segment_sizes s = sizes_of(p);
     const int64_t       pairs = ROOTS * p->qualities * p->qualities, count = p->queries * p->keys;
     const float        *w = (const float *)p->w;
     float              *pair = (float *)p->pair;
@@ -87,12 +87,7 @@ static __global__ void __launch_bounds__(THREADS)
     for (int from = 0, end; from < queries; from = end) {
         end = from + order.run[from];
         __syncthreads(); /* partial is zero; of_key has been read */
-        for (int k = (int)threadIdx.x; k < keys; k += THREADS) {
-            float sum = 0;
-#pragma unroll 4
-            for (int i = from; i < end; i++) sum += dg[order.query[i] * s.keys + k];
-            of_key[k] = sum;
-        }
+        sum_run(dg, order, s, from, end, keys, of_key);
         __syncthreads();
         const segment query = segment_at(s.query + (b * s.queries + order.query[from]) * 3);
         for (int i = (int)threadIdx.x; i < ROOTS * qualities + FUNCTIONS; i += THREADS) {
@@ -144,7 +139,7 @@ static __global__ void __launch_bounds__(THREADS)
 
 CT_CUDA(harmony_backward) {
     const ct_harmony_backward *p = &params->harmony_backward;
-    const segment_sizes        s = {p->queries, p->keys, p->qualities, p->query, p->key, p->query_count, p->key_count};
+    const segment_sizes        s = sizes_of(p);
     const int64_t              pairs = ROOTS * p->qualities * p->qualities;
     float                     *pair = (float *)p->pair, *partial = (float *)p->partial, *dw = (float *)p->dw;
     if (p->batch * p->heads == 0) return CT_OK;

@@ -44,6 +44,9 @@ typedef struct segment_sizes {
     int64_t        queries, keys, qualities;
     const int32_t *query, *key, *query_count, *key_count;
 } segment_sizes;
+template <class P> segment_sizes sizes_of(const P *p) { /* of any of the four ops' parameters */
+    return {p->queries, p->keys, p->qualities, p->query, p->key, p->query_count, p->key_count};
+}
 __device__ __forceinline__ segment_order order_of(segment_sizes s, int64_t batch_row, int32_t *work) {
     const int64_t places = (ROOTS + 1) * s.qualities + 1;
     work += batch_row * (2 * s.keys + 2 * s.queries + places + FUNCTIONS + 1);
@@ -55,6 +58,17 @@ __device__ __forceinline__ segment_order order_of(segment_sizes s, int64_t batch
     o.place_begin = o.run + s.queries;
     o.function_begin = o.place_begin + places;
     return o;
+}
+
+/* to[k] = sum of dg over the queries that are equal: places from .. end - 1 of the order. All threads of the block. */
+__device__ __forceinline__ void sum_run(const float *dg, const segment_order &order, segment_sizes s, int from, int end,
+                                        int keys, float *to) {
+    for (int k = (int)threadIdx.x; k < keys; k += (int)blockDim.x) {
+        float sum = 0;
+#pragma unroll 4
+        for (int i = from; i < end; i++) sum += dg[order.query[i] * s.keys + k];
+        to[k] = sum;
+    }
 }
 
 /* Sorts the segments of each batch row into the workspace. */

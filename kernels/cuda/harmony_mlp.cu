@@ -26,6 +26,19 @@ typedef struct mlp {
     int          heads, qualities, size, hidden, entries;
     const float *root, *quality, *function, *w1, *b1, *w2;
 } mlp;
+template <class P> static mlp mlp_of(const P *p) { /* of both ops' parameters */
+    return {(int)p->heads,
+            (int)p->qualities,
+            (int)p->size,
+            (int)p->hidden,
+            (int)CT_HARMONY_MLP_ENTRIES(p),
+            (const float *)p->root,
+            (const float *)p->quality,
+            (const float *)p->function,
+            (const float *)p->w1,
+            (const float *)p->b1,
+            (const float *)p->w2};
+}
 static __device__ const float *table_of(const mlp &m, int part) {
     return part == 0 ? m.root : part == 1 ? m.quality : m.function;
 }
@@ -86,18 +99,8 @@ static __global__ void __launch_bounds__(THREADS)
 
 CT_CUDA(harmony_mlp) {
     const ct_harmony_mlp *p = &params->harmony_mlp;
-    const segment_sizes   s = {p->queries, p->keys, p->qualities, p->query, p->key, p->query_count, p->key_count};
-    const mlp             m = {(int)p->heads,
-                               (int)p->qualities,
-                               (int)p->size,
-                               (int)p->hidden,
-                               (int)CT_HARMONY_MLP_ENTRIES(p),
-                               (const float *)p->root,
-                               (const float *)p->quality,
-                               (const float *)p->function,
-                               (const float *)p->w1,
-                               (const float *)p->b1,
-                               (const float *)p->w2};
+    const segment_sizes   s = sizes_of(p);
+    const mlp             m = mlp_of(p);
     const int64_t         count = p->queries * p->keys, shares = (int64_t)m.heads * m.entries * m.hidden;
     if (p->batch * p->heads * count == 0) return CT_OK;
     CT_TRY(LAUNCH(shares_kernel, blocks_for(shares, THREADS), THREADS, 0, stream, m, (float *)p->work));
@@ -144,12 +147,7 @@ static __global__ void __launch_bounds__(THREADS, 2)
         end = from + order.run[from];
         if (query.root == NO_CHORD) continue; /* the whole block */
         __syncthreads();                      /* partial is zero; of_key has been read */
-        for (int k = (int)threadIdx.x; k < keys; k += THREADS) {
-            float sum = 0;
-#pragma unroll 4
-            for (int i = from; i < end; i++) sum += dg[order.query[i] * s.keys + k];
-            of_key[k] = sum;
-        }
+        sum_run(dg, order, s, from, end, keys, of_key);
         __syncthreads();
         for (int i = warp; i < ROOTS + qualities + FUNCTIONS; i += THREADS / WARP) {
             /* the entry, and its keys: of a root step, in each quality's */
@@ -244,20 +242,10 @@ static __global__ void __launch_bounds__(THREADS)
 
 CT_CUDA(harmony_mlp_backward) {
     const ct_harmony_mlp_backward *p = &params->harmony_mlp_backward;
-    const segment_sizes s = {p->queries, p->keys, p->qualities, p->query, p->key, p->query_count, p->key_count};
-    const mlp           m = {(int)p->heads,
-                             (int)p->qualities,
-                             (int)p->size,
-                             (int)p->hidden,
-                             (int)CT_HARMONY_MLP_ENTRIES(p),
-                             (const float *)p->root,
-                             (const float *)p->quality,
-                             (const float *)p->function,
-                             (const float *)p->w1,
-                             (const float *)p->b1,
-                             (const float *)p->w2};
-    const int64_t       count = p->heads * sums_of(m), hidden = p->heads * m.entries * m.hidden;
-    float              *shares = (float *)p->work, *sums = (float *)p->partial, *partial = sums + count;
+    const segment_sizes            s = sizes_of(p);
+    const mlp                      m = mlp_of(p);
+    const int64_t                  count = p->heads * sums_of(m), hidden = p->heads * m.entries * m.hidden;
+    float                         *shares = (float *)p->work, *sums = (float *)p->partial, *partial = sums + count;
     if (p->batch * p->heads * p->hidden == 0) return CT_OK;
     CT_TRY(sort_segments(s, p->batch, p->order, stream));
     CT_TRY(LAUNCH(shares_kernel, blocks_for(hidden, THREADS), THREADS, 0, stream, m, shares));
