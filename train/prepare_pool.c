@@ -39,7 +39,7 @@ typedef struct ct_worker {
 typedef struct ct_slot {
     bool        done;
     ct_prepared prepared;
-    void       *loads[LOADS]; /* malloc */
+    ct_arena    arena; /* what it came with */
 } ct_slot;
 
 struct ct_pool {
@@ -47,6 +47,7 @@ struct ct_pool {
     char *const             *names;
     int64_t                  count, given, handed; /* files; given to workers; handed out */
     int64_t                  worker_count;
+    ct_arena                 arena;  /* this struct */
     double                   looked; /* when it was last seen what the workers do */
     ct_worker                workers[WORKERS_MOST];
     ct_slot                  slots[WINDOW];
@@ -214,22 +215,24 @@ static ct_status take(ct_pool *pool, ct_worker *w) {
     ct_slot  *slot = &pool->slots[w->file % WINDOW];
     if (!receive(pool, w, &parcel, sizeof parcel)) return replace(pool, w);
     slot->prepared = parcel.prepared;
+    void *loads[LOADS];
     for (int k = 0; k < LOADS; k++) {
-        slot->loads[k] = malloc(parcel.bytes[k] + 1);
-        if (!slot->loads[k]) return ct_fail(CT_ENOMEM, "out of memory");
-        if (!receive(pool, w, slot->loads[k], parcel.bytes[k])) return replace(pool, w);
+        loads[k] = ct_arena_alloc(&slot->arena, parcel.bytes[k], 1);
+        if (!loads[k]) return CT_ENOMEM;
+        if (!receive(pool, w, loads[k], parcel.bytes[k])) return replace(pool, w);
     }
-    for (int s = 0; s < CT_STAGES; s++) slot->prepared.rows[s].at = slot->loads[s];
-    slot->prepared.sketch.at = slot->loads[SKETCH];
+    for (int s = 0; s < CT_STAGES; s++) slot->prepared.rows[s].at = loads[s];
+    slot->prepared.sketch.at = loads[SKETCH];
     slot->done = true;
     w->file = -1;
     return CT_OK;
 }
 
 ct_status ct_pool_open(const ct_prepare_config *config, char *const *names, int64_t count, ct_pool **out) {
-    ct_pool *pool = calloc(1, sizeof *pool);
-    if (!pool) return ct_fail(CT_ENOMEM, "out of memory");
-    *pool = (ct_pool){.config = config, .names = names, .count = count, .looked = ct_seconds()};
+    ct_arena arena = {0};
+    ct_pool *pool = CT_NEW(&arena, ct_pool, 1);
+    if (!pool) return CT_ENOMEM;
+    *pool = (ct_pool){.arena = arena, .config = config, .names = names, .count = count, .looked = ct_seconds()};
     int64_t workers = config->workers ? config->workers : sysconf(_SC_NPROCESSORS_ONLN);
     if (workers > count) workers = count;
     if (workers > WORKERS_MOST) workers = WORKERS_MOST;
@@ -271,7 +274,7 @@ ct_status ct_pool_next(ct_pool *pool, ct_prepared *out) {
     CT_ASSERT(pool->handed < pool->count);
     if (pool->handed) { /* give back what the caller had */
         ct_slot *before = &pool->slots[(pool->handed - 1) % WINDOW];
-        for (int k = 0; k < LOADS; k++) free(before->loads[k]);
+        ct_arena_free(&before->arena);
         *before = (ct_slot){0};
     }
     ct_slot *slot = &pool->slots[pool->handed % WINDOW];
@@ -287,7 +290,7 @@ ct_status ct_pool_next(ct_pool *pool, ct_prepared *out) {
 void ct_pool_close(ct_pool *pool) {
     if (!pool) return;
     for (int64_t i = 0; i < pool->worker_count; i++) end(&pool->workers[i], true);
-    for (int i = 0; i < WINDOW; i++)
-        for (int k = 0; k < LOADS; k++) free(pool->slots[i].loads[k]);
-    free(pool);
+    for (int i = 0; i < WINDOW; i++) ct_arena_free(&pool->slots[i].arena);
+    ct_arena arena = pool->arena;
+    ct_arena_free(&arena);
 }
