@@ -252,7 +252,7 @@ test-all: ready ## also what takes long: accuracy on real music, sanitizers, tra
 	@$(MAKE) --no-print-directory all $(TSAN_TESTS:%=build/tsan/tests/test_%) PROFILE=tsan $(if $(shell command -v clang),CC=clang)
 	@tests/run --all $(BIN) $(B)
 
-test-faults: ready ## every place where a run can fail or be killed, and a hundred kills of each stage (half an hour)
+test-faults: ready ## every place where a run can fail or be killed, and a hundred kills of each stage (an hour)
 	@$(MAKE) --no-print-directory all
 	@tests/run --all --only 'long/(faults|kills)' $(BIN) $(B)
 

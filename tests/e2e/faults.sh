@@ -1,6 +1,6 @@
 # faults.sh -- failures made to order (core/fault.h) at every place where a command asks for memory, writes, syncs or
 # renames: a clear error, nothing lost, and a run that goes on ends with the bytes of the undisturbed one.
-# Every place with ALL=1 (make test-faults; of those that ask for memory when training every seventh, a full disk every 7 KB), else some. Cases run side by side.
+# Every place with ALL=1 (make test-faults; of the sizes of a full disk every 7 KB), else some. Cases run side by side.
 . "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 export T=$TMP OMP_NUM_THREADS=1 # the bytes are the same for any number
 make_midi
@@ -130,7 +130,7 @@ begin
 disk
 for base in new half; do
     loop "disk full after N KB, $base run" 7/90 train_case diskfull 000 $base
-    loop "no memory, $base run" 7/501 train_case alloc '' $base
+    loop "no memory, $base run" 1/501 train_case alloc '' $base
 done
 loop 'killed at step N' 1/1 train_case kill '' new
 once 'a bit of the newest model flips' train_case bitflip:last-0000000004.tmp/model new
