@@ -9,6 +9,6 @@ CT_CUDA_OPS(RUN)
 
 #define ENTRY(name) [CT_OP_##name] = run_##name,
 const ct_backend *ct_backend_cuda(void) {
-    static const ct_backend backend = {.name = "cuda", .run = {CT_CUDA_OPS(ENTRY)}};
+    static const ct_backend backend = {.name = "cuda", .bf16 = true, .run = {CT_CUDA_OPS(ENTRY)}};
     return &backend;
 }

@@ -65,6 +65,9 @@ MACHINE_VECTOR_4(uint4, unsigned)
 inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) {
     return {x, y, z, w};
 }
+inline uint2 make_uint2(unsigned x, unsigned y) {
+    return {x, y};
+}
 inline float2 make_float2(float x, float y) {
     return {x, y};
 }

@@ -26,9 +26,10 @@
 
 enum { WARPS = 4, ROWS = 16, SORTERS = 256, CHUNK = 4 * SORTERS, SCANNERS = 1024, SUMMERS = 128, AT_ONCE = 4 };
 
+template <class T>
 static __global__ void __launch_bounds__(WARPS *WARP)
     rows_embed_kernel(int64_t rows, int columns, int width, bool fours, const uint16_t *values, const int32_t *offset,
-                      const float *table, float *y) {
+                      const T *table, float *y) {
     const int     column = (int)(4 * (blockIdx.y * WARP + threadIdx.x % WARP));
     const int64_t first = (int64_t)blockIdx.x * ROWS, end = min(first + ROWS, rows);
     if (column >= width) return;
@@ -43,14 +44,13 @@ static __global__ void __launch_bounds__(WARPS *WARP)
     }
 }
 
-CT_CUDA(rows_embed) {
-    const ct_rows_embed *p = &params->rows_embed;
-    const float         *table = (const float *)p->table;
-    float               *y = (float *)p->y;
+CT_CUDA_REAL(rows_embed) {
+    const T *table = (const T *)p->table;
+    float   *y = (float *)p->y;
     if (p->rows == 0 || p->width == 0) return CT_OK;
-    return LAUNCH(rows_embed_kernel, dim3(blocks_for(p->rows, ROWS), blocks_for(p->width, 4 * WARP)), WARPS * WARP, 0,
-                  stream, p->rows, (int)p->columns, (int)p->width, by_fours(p->width, table, y), p->values, p->offset,
-                  table, y);
+    return LAUNCH(rows_embed_kernel<T>, dim3(blocks_for(p->rows, ROWS), blocks_for(p->width, 4 * WARP)), WARPS * WARP,
+                  0, stream, p->rows, (int)p->columns, (int)p->width, by_fours(p->width, table, y), p->values,
+                  p->offset, table, y);
 }
 
 /* The entries to sort. Those of columns that are not embedded belong to no row: table_rows. */

@@ -4,10 +4,10 @@
  *   dx = dy (s + x s (1 - s) 2 u'), 1 - s = e^-2u s; dbias[i] += sum over rows of dx
  * on [rows][width].
  *
- * Forward: a thread for four elements; 8 bytes, 15 flops an element. Backward: a block takes 128 columns of a slice of
- * the rows, a lane four columns of every WARPS-th row, and keeps their sums; warps are added up in shared memory,
- * slices (at most CT_GELU_BLOCKS, in the workspace) by add_columns. 12 bytes, 25 flops an element. dx may be dy. Sums:
- * rows of a warp, warps, slices, always in this order, which depends on the shape alone.
+ * Forward: a thread for four elements; 8 bytes (bf16: 4), 15 flops an element. Backward: a block takes 128 columns of a
+ * slice of the rows, a lane four columns of every WARPS-th row, and keeps their sums; warps are added up in shared
+ * memory, slices (at most CT_GELU_BLOCKS, in the workspace) by add_columns. 12 bytes (bf16: 6), 25 flops an element. dx
+ * may be dy. Sums: rows of a warp, warps, slices, always in this order, which depends on the shape alone.
  */
 #include "kernels/cuda/four.h"
 #include "kernels/cuda/reduce.h"
@@ -26,7 +26,8 @@ static __device__ float gelu_slope(float x) {
     return s + x * s * (t * s) * (LINEAR + 3 * CUBIC * square);
 }
 
-static __global__ void __launch_bounds__(THREADS) gelu_kernel(int64_t count, bool fours, const float *x, float *y) {
+template <class T>
+static __global__ void __launch_bounds__(THREADS) gelu_kernel(int64_t count, bool fours, const T *x, T *y) {
     const int64_t first = 4 * ((int64_t)blockIdx.x * THREADS + threadIdx.x);
     const int     left = (int)min(count - first, (int64_t)4);
     const bool    whole = fours && left == 4;
@@ -36,18 +37,18 @@ static __global__ void __launch_bounds__(THREADS) gelu_kernel(int64_t count, boo
                make_float4(gelu_of(from.x), gelu_of(from.y), gelu_of(from.z), gelu_of(from.w)));
 }
 
-CT_CUDA(gelu) {
-    const ct_gelu *p = &params->gelu;
-    const int64_t  count = p->rows * p->width;
-    const float   *x = (const float *)p->x;
-    float         *y = (float *)p->y;
+CT_CUDA_REAL(gelu) {
+    const int64_t count = p->rows * p->width;
+    const T      *x = (const T *)p->x;
+    T            *y = (T *)p->y;
     if (count == 0) return CT_OK;
-    return LAUNCH(gelu_kernel, blocks_for(count, 4 * THREADS), THREADS, 0, stream, count, by_fours(0, x, y), x, y);
+    return LAUNCH(gelu_kernel<T>, blocks_for(count, 4 * THREADS), THREADS, 0, stream, count, by_fours(0, x, y), x, y);
 }
 
 /* slice of the rows: blockIdx.y; partial [slices][width] */
+template <class T>
 static __global__ void __launch_bounds__(WARPS *WARP)
-    gelu_backward_kernel(int64_t rows, int width, bool fours, int64_t slice, const float *x, const float *dy, float *dx,
+    gelu_backward_kernel(int64_t rows, int width, bool fours, int64_t slice, const T *x, const T *dy, T *dx,
                          float *partial) {
     SHARED_ARRAY(float4, of_warp, [WARPS][WARP]);
     const unsigned lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
@@ -72,15 +73,15 @@ static __global__ void __launch_bounds__(WARPS *WARP)
     store_four(partial + (int64_t)blockIdx.y * width, column, width, fours, sum);
 }
 
-CT_CUDA(gelu_backward) {
-    const ct_gelu_backward *p = &params->gelu_backward;
+CT_CUDA_REAL(gelu_backward) {
     if (p->rows == 0 || p->width == 0) return CT_OK;
-    const float   *x = (const float *)p->x, *dy = (const float *)p->dy;
-    float         *dx = (float *)p->dx, *dbias = (float *)p->dbias, *partial = dbias ? (float *)p->partial : NULL;
+    const T       *x = (const T *)p->x, *dy = (const T *)p->dy;
+    T             *dx = (T *)p->dx;
+    float         *dbias = (float *)p->dbias, *partial = dbias ? (float *)p->partial : NULL;
     const unsigned most = min(blocks_for(p->rows, WARPS), (unsigned)CT_GELU_BLOCKS);
     const int64_t  slice = blocks_for(p->rows, most);
     const unsigned slices = blocks_for(p->rows, slice);
-    CT_TRY(LAUNCH(gelu_backward_kernel, dim3(blocks_for(p->width, 4 * WARP), slices), WARPS * WARP, 0, stream, p->rows,
-                  (int)p->width, by_fours(p->width, x, dy, dx, partial), slice, x, dy, dx, partial));
+    CT_TRY(LAUNCH(gelu_backward_kernel<T>, dim3(blocks_for(p->width, 4 * WARP), slices), WARPS * WARP, 0, stream,
+                  p->rows, (int)p->width, by_fours(p->width, x, dy, dx, partial), slice, x, dy, dx, partial));
     return dbias ? add_columns(slices, p->width, p->width, partial, dbias, stream) : CT_OK;
 }

@@ -21,19 +21,20 @@
 
 enum { THREADS = 256, FUNCTION_ENTRIES = FUNCTIONS * FUNCTIONS };
 
+template <class T>
 static __global__ void __launch_bounds__(THREADS)
-    pair_kernel(int64_t count, int64_t pairs, int64_t theory, const float *e, const float *w, const float *phi,
-                float *pair) {
+    pair_kernel(int64_t count, int64_t pairs, int64_t theory, const T *e, const T *w, const float *phi, float *pair) {
     const int64_t at = (int64_t)blockIdx.x * THREADS + threadIdx.x;
     if (at >= count) return;
     const int64_t h = at / pairs, i = at % pairs;
-    float         sum = e ? e[at] : 0;
-    for (int64_t t = 0; t < theory; t++) sum += w[h * theory + t] * phi[t * pairs + i];
+    float         sum = e ? load(e + at) : 0;
+    for (int64_t t = 0; t < theory; t++) sum += load(w + h * theory + t) * phi[t * pairs + i];
     pair[at] = sum;
 }
 
+template <class T>
 static __global__ void __launch_bounds__(THREADS)
-    harmony_kernel(int64_t heads, segment_sizes s, const float *pair, const float *d, float *g) {
+    harmony_kernel(int64_t heads, segment_sizes s, const float *pair, const T *d, float *g) {
     const int64_t at = (int64_t)blockIdx.x * THREADS + threadIdx.x, b = blockIdx.y;
     if (at >= s.queries * s.keys) return;
     const int64_t a = at / s.keys, k = at % s.keys, pairs = ROOTS * s.qualities * s.qualities;
@@ -47,22 +48,21 @@ static __global__ void __launch_bounds__(THREADS)
     }
     for (int64_t h = 0; h < heads; h++) {
         float value = 0;
-        if (there) value = pair[h * pairs + of_pair] + (d ? d[h * FUNCTION_ENTRIES + of_function] : 0);
+        if (there) value = pair[h * pairs + of_pair] + (d ? load(d + h * FUNCTION_ENTRIES + of_function) : 0);
         g[(b * heads + h) * s.queries * s.keys + at] = value;
     }
 }
 
-CT_CUDA(harmony) {
-    const ct_harmony   *p = &params->harmony;
+CT_CUDA_REAL(harmony) {
     const segment_sizes s = sizes_of(p);
     const int64_t       pairs = ROOTS * p->qualities * p->qualities, count = p->queries * p->keys;
-    const float        *w = (const float *)p->w;
+    const T            *w = (const T *)p->w;
     float              *pair = (float *)p->pair;
     if (p->batch * p->heads * count == 0) return CT_OK;
-    CT_TRY(LAUNCH(pair_kernel, blocks_for(p->heads * pairs, THREADS), THREADS, 0, stream, p->heads * pairs, pairs,
-                  w ? p->theory : 0, (const float *)p->e, w, (const float *)p->phi, pair));
-    return LAUNCH(harmony_kernel, dim3(blocks_for(count, THREADS), (unsigned)p->batch), THREADS, 0, stream, p->heads, s,
-                  pair, (const float *)p->d, (float *)p->g);
+    CT_TRY(LAUNCH(pair_kernel<T>, blocks_for(p->heads * pairs, THREADS), THREADS, 0, stream, p->heads * pairs, pairs,
+                  w ? p->theory : 0, (const T *)p->e, w, (const float *)p->phi, pair));
+    return LAUNCH(harmony_kernel<T>, dim3(blocks_for(count, THREADS), (unsigned)p->batch), THREADS, 0, stream, p->heads,
+                  s, pair, (const T *)p->d, (float *)p->g);
 }
 
 /* the sum over a run of sorted keys */

@@ -22,35 +22,35 @@
 enum { THREADS = 256, PARTS = 3 };
 
 /* The MLP's sizes and inputs. A table row of an entry: [heads][size]. */
-typedef struct mlp {
-    int          heads, qualities, size, hidden, entries;
-    const float *root, *quality, *function, *w1, *b1, *w2;
-} mlp;
-template <class P> static mlp mlp_of(const P *p) { /* of both ops' parameters */
+template <class T> struct mlp {
+    int      heads, qualities, size, hidden, entries;
+    const T *root, *quality, *function, *w1, *b1, *w2;
+};
+template <class T, class P> static mlp<T> mlp_of(const P *p) { /* of both ops' parameters */
     return {(int)p->heads,
             (int)p->qualities,
             (int)p->size,
             (int)p->hidden,
             (int)CT_HARMONY_MLP_ENTRIES(p),
-            (const float *)p->root,
-            (const float *)p->quality,
-            (const float *)p->function,
-            (const float *)p->w1,
-            (const float *)p->b1,
-            (const float *)p->w2};
+            (const T *)p->root,
+            (const T *)p->quality,
+            (const T *)p->function,
+            (const T *)p->w1,
+            (const T *)p->b1,
+            (const T *)p->w2};
 }
-static __device__ const float *table_of(const mlp &m, int part) {
+template <class T> static __device__ const T *table_of(const mlp<T> &m, int part) {
     return part == 0 ? m.root : part == 1 ? m.quality : m.function;
 }
 /* what blocks leave, [heads][sums]: the hidden layer's gradient [entries][hidden]; dw2 [12][hidden], db2 [12] */
-static __host__ __device__ int sums_of(const mlp &m) {
+template <class T> static __host__ __device__ int sums_of(const mlp<T> &m) {
     return (m.entries + ROOTS) * m.hidden + ROOTS;
 }
 
 typedef struct table_row {
     int part, row;
 } table_row;
-static __device__ table_row row_of_entry(const mlp &m, int entry) {
+template <class T> static __device__ table_row row_of_entry(const mlp<T> &m, int entry) {
     const int qualities = m.qualities * m.qualities;
     if (entry < ROOTS) return {0, entry};
     if (entry < ROOTS + qualities) return {1, entry - ROOTS};
@@ -58,20 +58,21 @@ static __device__ table_row row_of_entry(const mlp &m, int entry) {
 }
 
 /* shares [heads][entries][hidden]; b1 joins the root steps */
-static __global__ void __launch_bounds__(THREADS) shares_kernel(mlp m, float *shares) {
+template <class T> static __global__ void __launch_bounds__(THREADS) shares_kernel(mlp<T> m, float *shares) {
     const int64_t at = (int64_t)blockIdx.x * THREADS + threadIdx.x;
     if (at >= (int64_t)m.heads * m.entries * m.hidden) return;
     const int       j = (int)(at % m.hidden), row = (int)(at / m.hidden), entry = row % m.entries, h = row / m.entries;
     const table_row from = row_of_entry(m, entry);
-    const float    *x = table_of(m, from.part) + (from.row * m.heads + h) * m.size;
-    const float    *w = m.w1 + (j * PARTS + from.part) * m.size;
-    float           sum = from.part == 0 ? m.b1[j] : 0;
-    for (int i = 0; i < m.size; i++) sum += w[i] * x[i];
+    const T        *x = table_of(m, from.part) + (from.row * m.heads + h) * m.size;
+    const T        *w = m.w1 + (j * PARTS + from.part) * m.size;
+    float           sum = from.part == 0 ? load(m.b1 + j) : 0;
+    for (int i = 0; i < m.size; i++) sum += load(w + i) * load(x + i);
     shares[at] = sum;
 }
 
 /* the hidden layer's unit j for a pair of segments, of one head's shares */
-static __device__ float unit_of(const mlp &m, const float *shares, segment query, segment key, int j) {
+template <class T>
+static __device__ float unit_of(const mlp<T> &m, const float *shares, segment query, segment key, int j) {
     const int qualities = m.qualities * m.qualities;
     const int quality = ROOTS + query.quality * m.qualities + key.quality;
     const int function = ROOTS + qualities + query.function * FUNCTIONS + key.function;
@@ -79,8 +80,9 @@ static __device__ float unit_of(const mlp &m, const float *shares, segment query
     return shares[root_step(query, key) * m.hidden] + shares[quality * m.hidden] + shares[function * m.hidden];
 }
 
+template <class T>
 static __global__ void __launch_bounds__(THREADS)
-    harmony_mlp_kernel(mlp m, segment_sizes s, const float *shares, const float *b2, float *g) {
+    harmony_mlp_kernel(mlp<T> m, segment_sizes s, const float *shares, const T *b2, float *g) {
     const int64_t at = (int64_t)blockIdx.x * THREADS + threadIdx.x, h = blockIdx.y, b = blockIdx.z;
     if (at >= s.queries * s.keys) return;
     const int64_t a = at / s.keys, k = at % s.keys;
@@ -90,30 +92,30 @@ static __global__ void __launch_bounds__(THREADS)
         const segment key = segment_at(s.key + (b * s.keys + k) * 3);
         if (query.root < NO_CHORD && key.root < NO_CHORD) {
             const float *of_head = shares + h * m.entries * m.hidden;
-            value = b2[0];
-            for (int j = 0; j < m.hidden; j++) value += m.w2[j] * fmaxf(unit_of(m, of_head, query, key, j), 0);
+            value = load(b2);
+            for (int j = 0; j < m.hidden; j++) value += load(m.w2 + j) * fmaxf(unit_of(m, of_head, query, key, j), 0);
         }
     }
     g[(b * m.heads + h) * s.queries * s.keys + at] = value;
 }
 
-CT_CUDA(harmony_mlp) {
-    const ct_harmony_mlp *p = &params->harmony_mlp;
-    const segment_sizes   s = sizes_of(p);
-    const mlp             m = mlp_of(p);
-    const int64_t         count = p->queries * p->keys, shares = (int64_t)m.heads * m.entries * m.hidden;
+CT_CUDA_REAL(harmony_mlp) {
+    const segment_sizes s = sizes_of(p);
+    const mlp<T>        m = mlp_of<T>(p);
+    const int64_t       count = p->queries * p->keys, shares = (int64_t)m.heads * m.entries * m.hidden;
     if (p->batch * p->heads * count == 0) return CT_OK;
-    CT_TRY(LAUNCH(shares_kernel, blocks_for(shares, THREADS), THREADS, 0, stream, m, (float *)p->work));
-    return LAUNCH(harmony_mlp_kernel, dim3(blocks_for(count, THREADS), (unsigned)p->heads, (unsigned)p->batch), THREADS,
-                  0, stream, m, s, (const float *)p->work, (const float *)p->b2, (float *)p->g);
+    CT_TRY(LAUNCH(shares_kernel<T>, blocks_for(shares, THREADS), THREADS, 0, stream, m, (float *)p->work));
+    return LAUNCH(harmony_mlp_kernel<T>, dim3(blocks_for(count, THREADS), (unsigned)p->heads, (unsigned)p->batch),
+                  THREADS, 0, stream, m, s, (const float *)p->work, (const T *)p->b2, (float *)p->g);
 }
 
 /* What one lane adds up of hidden unit j over an entry's keys. */
 typedef struct unit_sums {
     float hidden, w2, b2;
 } unit_sums;
-static __device__ void add_keys(const mlp &m, const float *shares, segment query, const int *key, const float *of_key,
-                                const int32_t *order, int from, int end, int j, unit_sums *to) {
+template <class T>
+static __device__ void add_keys(const mlp<T> &m, const float *shares, segment query, const int *key,
+                                const float *of_key, const int32_t *order, int from, int end, int j, unit_sums *to) {
     for (int i = from; i < end; i++) {
         const segment at = unpack_segment(key[order[i]]);
         if (at.root == NO_CHORD) continue;
@@ -121,13 +123,14 @@ static __device__ void add_keys(const mlp &m, const float *shares, segment query
         to->b2 += value;
         if (!(sum > 0)) continue;
         to->w2 += value * sum;
-        to->hidden += value * m.w2[j];
+        to->hidden += value * load(m.w2 + j);
     }
 }
 
 /* partial [batch][heads][sums]. Blocks are few: registers rather than more of them at once. */
+template <class T>
 static __global__ void __launch_bounds__(THREADS, 2)
-    unit_kernel(mlp m, segment_sizes s, int32_t *work, const float *all_shares, const float *dg, float *partial) {
+    unit_kernel(mlp<T> m, segment_sizes s, int32_t *work, const float *all_shares, const float *dg, float *partial) {
     DYNAMIC_SHARED(memory);
     const int64_t       h = blockIdx.x, b = blockIdx.y, row = b * m.heads + h;
     const int           qualities = m.qualities, queries = s.query_count[b], keys = s.key_count[b];
@@ -189,21 +192,24 @@ static __global__ void __launch_bounds__(THREADS)
 }
 
 /* the tables' gradients: w1' times the hidden layer's; a thread for each of [heads][entries][size] */
+template <class T>
 static __global__ void __launch_bounds__(THREADS)
-    tables_kernel(mlp m, const float *sums, float *droot, float *dquality, float *dfunction) {
+    tables_kernel(mlp<T> m, const float *sums, float *droot, float *dquality, float *dfunction) {
     const int64_t at = (int64_t)blockIdx.x * THREADS + threadIdx.x;
     if (at >= (int64_t)m.heads * m.entries * m.size) return;
     const int       i = (int)(at % m.size), row = (int)(at / m.size), entry = row % m.entries, h = row / m.entries;
     const table_row from = row_of_entry(m, entry);
-    const float    *w = m.w1 + from.part * m.size + i, *d = sums + (int64_t)h * sums_of(m) + entry * m.hidden;
+    const T        *w = m.w1 + from.part * m.size + i;
+    const float    *d = sums + (int64_t)h * sums_of(m) + entry * m.hidden;
     float           sum = 0;
-    for (int j = 0; j < m.hidden; j++) sum += w[j * PARTS * m.size] * d[j];
+    for (int j = 0; j < m.hidden; j++) sum += load(w + j * PARTS * m.size) * d[j];
     float *to = from.part == 0 ? droot : from.part == 1 ? dquality : dfunction;
     to[(from.row * m.heads + h) * m.size + i] += sum;
 }
 
 /* dw1 [hidden][3 size]: a warp for each, its lanes share heads and entries */
-static __global__ void __launch_bounds__(THREADS) w1_kernel(mlp m, const float *sums, float *dw1) {
+template <class T>
+static __global__ void __launch_bounds__(THREADS) w1_kernel(mlp<T> m, const float *sums, float *dw1) {
     const int at = (int)(blockIdx.x * (THREADS / WARP) + threadIdx.x / WARP), lane = (int)threadIdx.x % WARP;
     if (at >= m.hidden * PARTS * m.size) return; /* the whole warp */
     const int j = at / (PARTS * m.size), i = at % m.size, part = at / m.size % PARTS;
@@ -213,15 +219,16 @@ static __global__ void __launch_bounds__(THREADS) w1_kernel(mlp m, const float *
     for (int k = lane; k < m.heads * count; k += WARP) {
         const int h = k / count, row = k % count;
         sum += sums[(int64_t)h * sums_of(m) + (first + row) * m.hidden + j] *
-               table_of(m, part)[(row * m.heads + h) * m.size + i];
+               load(table_of(m, part) + (row * m.heads + h) * m.size + i);
     }
     sum = warp_sum(sum);
     if (lane == 0) dw1[at] += sum;
 }
 
 /* db1, dw2 and db2: a thread for each unit, and one */
+template <class T>
 static __global__ void __launch_bounds__(THREADS)
-    units_kernel(mlp m, const float *sums, float *db1, float *dw2, float *db2) {
+    units_kernel(mlp<T> m, const float *sums, float *db1, float *dw2, float *db2) {
     const int j = (int)(blockIdx.x * THREADS + threadIdx.x);
     if (j > m.hidden) return;
     float first = 0, second = 0;
@@ -240,23 +247,22 @@ static __global__ void __launch_bounds__(THREADS)
     dw2[j] += second;
 }
 
-CT_CUDA(harmony_mlp_backward) {
-    const ct_harmony_mlp_backward *p = &params->harmony_mlp_backward;
-    const segment_sizes            s = sizes_of(p);
-    const mlp                      m = mlp_of(p);
-    const int64_t                  count = p->heads * sums_of(m), hidden = p->heads * m.entries * m.hidden;
-    float                         *shares = (float *)p->work, *sums = (float *)p->partial, *partial = sums + count;
+CT_CUDA_REAL(harmony_mlp_backward) {
+    const segment_sizes s = sizes_of(p);
+    const mlp<T>        m = mlp_of<T>(p);
+    const int64_t       count = p->heads * sums_of(m), hidden = p->heads * m.entries * m.hidden;
+    float              *shares = (float *)p->work, *sums = (float *)p->partial, *partial = sums + count;
     if (p->batch * p->heads * p->hidden == 0) return CT_OK;
     CT_TRY(sort_segments(s, p->batch, p->order, stream));
-    CT_TRY(LAUNCH(shares_kernel, blocks_for(hidden, THREADS), THREADS, 0, stream, m, shares));
-    CT_TRY(LAUNCH(unit_kernel, dim3((unsigned)p->heads, (unsigned)p->batch), THREADS,
+    CT_TRY(LAUNCH(shares_kernel<T>, blocks_for(hidden, THREADS), THREADS, 0, stream, m, shares));
+    CT_TRY(LAUNCH(unit_kernel<T>, dim3((unsigned)p->heads, (unsigned)p->batch), THREADS,
                   (size_t)p->keys * (sizeof(int) + sizeof(float)), stream, m, s, p->order, shares, (const float *)p->dg,
                   partial));
     CT_TRY(LAUNCH(batch_kernel, blocks_for(count, THREADS), THREADS, 0, stream, p->batch, count, partial, sums));
-    CT_TRY(LAUNCH(tables_kernel, blocks_for(p->heads * m.entries * m.size, THREADS), THREADS, 0, stream, m, sums,
+    CT_TRY(LAUNCH(tables_kernel<T>, blocks_for(p->heads * m.entries * m.size, THREADS), THREADS, 0, stream, m, sums,
                   (float *)p->droot, (float *)p->dquality, (float *)p->dfunction));
-    CT_TRY(LAUNCH(w1_kernel, blocks_for(m.hidden * PARTS * m.size, THREADS / WARP), THREADS, 0, stream, m, sums,
+    CT_TRY(LAUNCH(w1_kernel<T>, blocks_for(m.hidden * PARTS * m.size, THREADS / WARP), THREADS, 0, stream, m, sums,
                   (float *)p->dw1));
-    return LAUNCH(units_kernel, blocks_for(m.hidden + 1, THREADS), THREADS, 0, stream, m, sums, (float *)p->db1,
+    return LAUNCH(units_kernel<T>, blocks_for(m.hidden + 1, THREADS), THREADS, 0, stream, m, sums, (float *)p->db1,
                   (float *)p->dw2, (float *)p->db2);
 }

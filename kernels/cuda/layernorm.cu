@@ -6,7 +6,8 @@
  * on [rows][width].
  *
  * A warp per row; the row waits in shared memory between the passes over it, so that global memory is read and written
- * once: 16 bytes an element with a residual, 8 without; backward 20 with everything, 8 for the parameters alone. A lane
+ * once: 16 bytes an element with a residual, 8 without (bf16: 12, 6); backward 20 with everything, 8 for the parameters
+ * alone (bf16: 16, 6). A lane
  * takes four neighbouring columns at a time: one Philox call draws their dropout. Flops: 9 an element, backward 14.
  * Backward: at most CT_LAYERNORM_BLOCKS blocks, each of which takes every so-manieth group of rows, sums dgain and
  * dbias column by column and leaves them in the workspace; add_columns adds the blocks up. Sums have one fixed order:
@@ -36,10 +37,11 @@ static unsigned rows_at_once(int64_t width, unsigned arrays, unsigned more, size
     return rows;
 }
 
+template <class T>
 static __global__ void __launch_bounds__(ROWS *WARP)
     layernorm_kernel(int64_t rows, int width, bool fours, const ct_step *step, float dropout, uint32_t stream,
-                     const float *x, const float *r, const float *gain, const float *bias, float *sum, float *y,
-                     float *mean, float *rstd) {
+                     const float *x, const T *r, const T *gain, const T *bias, float *sum, T *y, float *mean,
+                     float *rstd) {
     DYNAMIC_SHARED(memory);
     const int64_t row = (int64_t)blockIdx.x * (blockDim.x / WARP) + threadIdx.x / WARP;
     if (row >= rows) return; /* the whole warp; no barrier of the block follows */
@@ -75,24 +77,25 @@ static __global__ void __launch_bounds__(ROWS *WARP)
     }
 }
 
-CT_CUDA(layernorm) {
-    const ct_layernorm *p = &params->layernorm;
+CT_CUDA_REAL(layernorm) {
     if (p->rows == 0) return CT_OK;
-    const float *x = (const float *)p->x, *r = (const float *)p->r, *gain = (const float *)p->gain;
-    const float *bias = (const float *)p->bias;
-    float       *sum = (float *)p->sum, *y = (float *)p->y, *mean = (float *)p->mean, *rstd = (float *)p->rstd;
+    const float *x = (const float *)p->x;
+    const T     *r = (const T *)p->r, *gain = (const T *)p->gain, *bias = (const T *)p->bias;
+    float       *sum = (float *)p->sum, *mean = (float *)p->mean, *rstd = (float *)p->rstd;
+    T           *y = (T *)p->y;
     size_t       shared;
     unsigned     at_once = rows_at_once(p->width, 1, 0, &shared);
-    return LAUNCH(layernorm_kernel, blocks_for(p->rows, at_once), at_once * WARP, shared, stream, p->rows,
+    return LAUNCH(layernorm_kernel<T>, blocks_for(p->rows, at_once), at_once * WARP, shared, stream, p->rows,
                   (int)p->width, by_fours(p->width, x, r, gain, bias, sum, y), p->step, p->dropout, p->stream, x, r,
                   gain, bias, sum, y, mean, rstd);
 }
 
 /* Shared memory: z and dy of the warps' rows, and the block's sums of dgain and dbias. */
+template <class T>
 static __global__ void __launch_bounds__(ROWS *WARP)
     layernorm_backward_kernel(int64_t rows, int width, bool fours, const ct_step *step, float dropout, uint32_t stream,
-                              const float *sum, const float *mean, const float *rstd, const float *gain,
-                              const float *dy, const float *dsum, float *dx, float *dr, float *partial) {
+                              const float *sum, const float *mean, const float *rstd, const T *gain, const T *dy,
+                              const float *dsum, float *dx, T *dr, float *partial) {
     DYNAMIC_SHARED(memory);
     const int first = 4 * (int)(threadIdx.x % WARP), padded = (width + 3) / 4 * 4;
     const int at_once = (int)blockDim.x / WARP, warp = (int)threadIdx.x / WARP;
@@ -149,16 +152,17 @@ static __global__ void __launch_bounds__(ROWS *WARP)
     }
 }
 
-CT_CUDA(layernorm_backward) {
-    const ct_layernorm_backward *p = &params->layernorm_backward;
+CT_CUDA_REAL(layernorm_backward) {
     if (p->rows == 0) return CT_OK;
     const float *sum = (const float *)p->sum, *mean = (const float *)p->mean, *rstd = (const float *)p->rstd;
-    const float *gain = (const float *)p->gain, *dy = (const float *)p->dy, *dsum = (const float *)p->dsum;
-    float       *dx = (float *)p->dx, *dr = (float *)p->dr, *partial = (float *)p->partial;
+    const float *dsum = (const float *)p->dsum;
+    const T     *gain = (const T *)p->gain, *dy = (const T *)p->dy;
+    float       *dx = (float *)p->dx, *partial = (float *)p->partial;
+    T           *dr = (T *)p->dr;
     size_t       shared;
     unsigned     at_once = rows_at_once(p->width, 2, 2, &shared);
     unsigned     blocks = min(blocks_for(p->rows, at_once), (unsigned)CT_LAYERNORM_BLOCKS);
-    CT_TRY(LAUNCH(layernorm_backward_kernel, blocks, at_once * WARP, shared, stream, p->rows, (int)p->width,
+    CT_TRY(LAUNCH(layernorm_backward_kernel<T>, blocks, at_once * WARP, shared, stream, p->rows, (int)p->width,
                   by_fours(p->width, sum, gain, dy, dsum, dx, dr, partial), p->step, p->dropout, p->stream, sum, mean,
                   rstd, gain, dy, dsum, dx, dr, partial));
     CT_TRY(add_columns(blocks, p->width, 2 * p->width, partial, (float *)p->dgain, stream));

@@ -4,9 +4,9 @@
  *
  * A warp makes ROWS x OUTS outputs: its lanes share the sum over `in`, four neighbours each, keep ROWS x OUTS sums and
  * add them up across lanes at the end, one sum to a lane. Weights are read once for ROWS rows, x OUTS times less than
- * they would be by one output each; both 16 bytes a lane. Bytes: 4 in out for every ROWS rows, the first time from
- * memory. Flops: 2 rows in out.
- * Each output is summed in the same order whatever stands beside it: batch-invariant, and the same bytes always.
+ * they would be by one output each; both 16 bytes a lane (bf16: 8). Bytes: 4 in out (bf16: 2) for every ROWS rows, the
+ * first time from memory. Flops: 2 rows in out. Each output is summed in the same order whatever stands beside it:
+ * batch-invariant, and the same bytes always.
  */
 #include "kernels/cuda/four.h"
 #include "kernels/cuda/reduce.h"
@@ -14,9 +14,9 @@
 enum { ROWS = 8, OUTS = 4, WARPS = 4 };
 static_assert(ROWS * OUTS == WARP, "one sum to a lane");
 
+template <class T>
 static __global__ void __launch_bounds__(WARPS *WARP)
-    linear_rows_kernel(int64_t rows, int in, int out, bool fours, const float *x, const float *w, const float *bias,
-                       float *y) {
+    linear_rows_kernel(int64_t rows, int in, int out, bool fours, const T *x, const T *w, const T *bias, T *y) {
     const int     lane = (int)threadIdx.x % WARP, first = (int)((blockIdx.x * WARPS + threadIdx.x / WARP) * OUTS);
     const int64_t row = (int64_t)blockIdx.y * ROWS;
     if (first >= out) return; /* the whole warp; no barrier of the block follows */
@@ -39,14 +39,14 @@ static __global__ void __launch_bounds__(WARPS *WARP)
     }
     const float total = warp_sums(sum);
     const int   r = lane / OUTS, o = lane % OUTS;
-    if (r < rows_here && o < outs_here) y[(row + r) * out + first + o] = total + (bias ? bias[first + o] : 0);
+    if (r < rows_here && o < outs_here)
+        store(y + (row + r) * out + first + o, total + (bias ? load(bias + first + o) : 0));
 }
 
-CT_CUDA(linear_rows) {
-    const ct_linear_rows *p = &params->linear_rows;
-    const float          *x = (const float *)p->x, *w = (const float *)p->w;
+CT_CUDA_REAL(linear_rows) {
+    const T *x = (const T *)p->x, *w = (const T *)p->w;
     if (p->rows == 0 || p->out == 0) return CT_OK;
-    return LAUNCH(linear_rows_kernel, dim3(blocks_for(p->out, WARPS * OUTS), blocks_for(p->rows, ROWS)), WARPS * WARP,
-                  0, stream, p->rows, (int)p->in, (int)p->out, by_fours(p->in, x, w), x, w, (const float *)p->bias,
-                  (float *)p->y);
+    return LAUNCH(linear_rows_kernel<T>, dim3(blocks_for(p->out, WARPS * OUTS), blocks_for(p->rows, ROWS)),
+                  WARPS * WARP, 0, stream, p->rows, (int)p->in, (int)p->out, by_fours(p->in, x, w), x, w,
+                  (const T *)p->bias, (T *)p->y);
 }

@@ -66,10 +66,11 @@ static __device__ int tensor_of(int tensors, const int64_t *first, int64_t eleme
     return low;
 }
 
+template <class T>
 static __global__ void __launch_bounds__(THREADS)
     adamw_kernel(int64_t count, int tensors, bool fours, const ct_step *step, adam a, const int64_t *first,
                  const uint8_t *decay, const double *norm, const float *grad, float *param, float *moment,
-                 float *variance, float *weight) {
+                 float *variance, T *weight) {
     SHARED_ARRAY(float, correct, [2]); /* 1 - beta^n */
     if (norm[1] == 0) return;
     if (threadIdx.x < 2)
@@ -105,14 +106,13 @@ static __global__ void __launch_bounds__(THREADS)
     }
 }
 
-CT_CUDA(adamw) {
-    const ct_adamw *p = &params->adamw;
-    const adam      a = {p->beta1, p->beta2, p->epsilon, p->weight_decay};
-    const float    *grad = (const float *)p->grad;
-    float          *param = (float *)p->param, *moment = (float *)p->moment, *variance = (float *)p->variance;
-    float          *weight = (float *)p->weight;
+CT_CUDA_REAL(adamw) {
+    const adam   a = {p->beta1, p->beta2, p->epsilon, p->weight_decay};
+    const float *grad = (const float *)p->grad;
+    float       *param = (float *)p->param, *moment = (float *)p->moment, *variance = (float *)p->variance;
+    T           *weight = (T *)p->weight;
     if (p->count == 0) return CT_OK;
-    return LAUNCH(adamw_kernel, blocks_for(p->count, BLOCK), THREADS, 0, stream, p->count, (int)p->tensors,
+    return LAUNCH(adamw_kernel<T>, blocks_for(p->count, BLOCK), THREADS, 0, stream, p->count, (int)p->tensors,
                   by_fours(0, grad, param, moment, variance, weight), p->step, a, p->first, p->decay, p->norm, grad,
                   param, moment, variance, weight);
 }

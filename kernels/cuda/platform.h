@@ -4,8 +4,10 @@
  *   CT_CUDA(gelu) {                          defines ct_cuda_gelu (kernels/cuda/cuda.h), the host function of an op
  *       const ct_gelu *p = &params->gelu; ...
  *       return LAUNCH(gelu_kernel, grid, block, shared bytes, stream, arguments ...);
- *   SHARED_ARRAY(float, tile, [32][36]);     an array in shared memory, aligned to 16 bytes
- *   DYNAMIC_SHARED(memory);                  unsigned char *memory: the launch's shared bytes, aligned to 16
+ *   CT_CUDA_REAL(gelu) {                     the same of an op with arrays of `real` (ops.def): they are T, float or
+ * bf16 const T *x = (const T *)p->x; ...    p: the op's parameters; `stream` as above SHARED_ARRAY(float, tile,
+ * [32][36]);     an array in shared memory, aligned to 16 bytes DYNAMIC_SHARED(memory);                  unsigned char
+ * *memory: the launch's shared bytes, aligned to 16
  *
  * and one function for each PTX instruction that CUDA C has no name for. `__shared__` alone is not to be used: its
  * alignment differs, and a host compiler does not know it.
@@ -31,6 +33,13 @@ extern "C" {
 typedef __nv_bfloat16 bf16;
 
 #define CT_CUDA(op) extern "C" ct_status ct_cuda_##op(const ct_params *params, struct CUstream_st *stream)
+
+#define CT_CUDA_REAL(op)                                                                                               \
+    template <class T> static ct_status run_##op(const ct_##op *p, CUstream_st *stream);                               \
+    CT_CUDA(op) {                                                                                                      \
+        return params->dtype == CT_BF16 ? run_##op<bf16>(&params->op, stream) : run_##op<float>(&params->op, stream);  \
+    }                                                                                                                  \
+    template <class T> static ct_status run_##op(const ct_##op *p, CUstream_st *stream)
 
 /* ---- shared memory */
 #define SHARED_ARRAY(type, name, dimensions) SHARED_ARRAY_ALIGNED(type, name, dimensions, 16)

@@ -7,7 +7,7 @@
  *   weights in order, to the workspace; running sums of them, each thread a stretch of its own
  *   the first place where top-p is reached, and the first where the random number is: smallest over the block
  * in double, as the reference: same draws but where a sum's last bit decides. Philox(seed[b]; 0, position[b]).
- * Bytes: 5 a token read, and 12 written and read again from the caches. Flops: some 20 a token, in double.
+ * Bytes: 5 a token read (bf16: 3), and 12 written and read again from the caches. Flops: some 20 a token, in double.
  * Sums have one order, which depends on the row alone: batch-invariant, the same bytes always. Up to 25,000 tokens
  * (shared memory: 4 bytes each).
  */
@@ -27,14 +27,15 @@ static __device__ int first_of_block(int place, int otherwise) {
     return min(otherwise, -largest_of_block(-place));
 }
 
+template <class T>
 static __global__ void __launch_bounds__(THREADS)
-    sample_kernel(int vocabulary, int top_k, double temperature, double top_p, const float *all_logits,
+    sample_kernel(int vocabulary, int top_k, double temperature, double top_p, const T *all_logits,
                   const uint8_t *all_allowed, const uint64_t *seed, const int64_t *position, int32_t *token,
                   double *logprob, double *all_weight, int32_t *all_order) {
     DYNAMIC_SHARED(memory);
     SHARED_ARRAY(double, at_place, [1]);
     const int64_t  b = blockIdx.x, row = b * vocabulary;
-    const float   *logits = all_logits + row;
+    const T       *logits = all_logits + row;
     const uint8_t *allowed = all_allowed + row;
     double        *weight = all_weight + row;
     int32_t       *order = all_order + row;
@@ -44,11 +45,11 @@ static __global__ void __launch_bounds__(THREADS)
     int   found = 0;
     float most = -INFINITY, most_allowed = -INFINITY;
     for (int v = me; v < padded; v += THREADS) {
-        key[v] = v < vocabulary ? order_key(logits[v], allowed[v] != 0) : 0;
+        key[v] = v < vocabulary ? order_key(load(logits + v), allowed[v] != 0) : 0;
         if (v >= vocabulary) continue;
         found += key[v] != 0;
-        most = fmaxf(most, logits[v]);
-        if (key[v]) most_allowed = fmaxf(most_allowed, logits[v]);
+        most = fmaxf(most, load(logits + v));
+        if (key[v]) most_allowed = fmaxf(most_allowed, load(logits + v));
     }
     found = sum_of_block(found);
     if (found == 0 || position[b] < 0) { /* the whole block */
@@ -75,7 +76,7 @@ static __global__ void __launch_bounds__(THREADS)
         }
         if (place >= found) continue;
         order[place] = v;
-        weight[place] = found == 1 ? 1 : exp(((double)logits[v] - (double)most_allowed) / temperature);
+        weight[place] = found == 1 ? 1 : exp(((double)load(logits + v) - (double)most_allowed) / temperature);
     }
     __syncthreads();
 
@@ -112,18 +113,17 @@ static __global__ void __launch_bounds__(THREADS)
     const int chosen = order[passed < kept ? passed : positive];
 
     double mass = 0;
-    for (int v = me; v < vocabulary; v += THREADS) mass += exp((double)logits[v] - (double)most);
+    for (int v = me; v < vocabulary; v += THREADS) mass += exp((double)load(logits + v) - (double)most);
     mass = sum_of_block(mass);
     if (me > 0) return;
     token[b] = chosen;
-    logprob[b] = (double)logits[chosen] - (double)most - log(mass);
+    logprob[b] = (double)load(logits + chosen) - (double)most - log(mass);
 }
 
-CT_CUDA(sample) {
-    const ct_sample *p = &params->sample;
+CT_CUDA_REAL(sample) {
     if (p->batch == 0) return CT_OK;
-    return LAUNCH(sample_kernel, (unsigned)p->batch, THREADS, (size_t)((p->vocabulary + 7) / 8 * 8) * sizeof(unsigned),
-                  stream, (int)p->vocabulary, (int)min(p->top_k, p->vocabulary), p->temperature, p->top_p,
-                  (const float *)p->logits, p->allowed, p->seed, p->position, p->token, p->logprob, p->weight,
-                  p->order);
+    return LAUNCH(sample_kernel<T>, (unsigned)p->batch, THREADS,
+                  (size_t)((p->vocabulary + 7) / 8 * 8) * sizeof(unsigned), stream, (int)p->vocabulary,
+                  (int)min(p->top_k, p->vocabulary), p->temperature, p->top_p, (const T *)p->logits, p->allowed,
+                  p->seed, p->position, p->token, p->logprob, p->weight, p->order);
 }

@@ -15,7 +15,7 @@ TEST_INLINE void *to_device(const void *host, size_t bytes) {
 }
 
 /* The arrays as device memory; outputs and workspace uninitialised, as they are on a GPU. Those of reals begin `shift`
- * bytes after an address of 16. */
+ * elements after an address of 16 bytes. */
 TEST_INLINE ct_status run_on_device_shifted(ct_op op, op_arrays *arrays, size_t shift) {
     ct_params params = arrays->params;
     char     *memory[64] = {NULL}, *device[64] = {NULL};
@@ -26,7 +26,7 @@ TEST_INLINE ct_status run_on_device_shifted(ct_op op, op_arrays *arrays, size_t 
         if (!strcmp(f->name, "step")) memcpy((char *)&params + f->offset, &step, sizeof step);
         if (!arrays->block[i]) continue;
         bool   known = f->role == CT_ROLE_IN || f->role == CT_ROLE_ADD;
-        size_t before = ct_type_is_real(f->type) ? shift : 0;
+        size_t before = ct_type_is_real(f->type) ? shift * arrays->element[i] : 0;
         memory[i] = emulator_alloc(before + bytes);
         device[i] = memory[i] + before;
         if (known) emulator_write(device[i], array_of(arrays, i), bytes);

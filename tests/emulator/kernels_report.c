@@ -135,6 +135,13 @@ static void sizes(const op_case *c, char *text, size_t size) { /* "256 x 512" */
     }
 }
 
+/* Does the op have arrays whose type is the dtype's? Of the others both dtypes are the same kernels. */
+static bool has_reals(const ct_op_info *info) {
+    for (int i = 0; i < info->field_count; i++)
+        if (info->fields[i].type == CT_TYPE_real) return true;
+    return false;
+}
+
 static void print_kernel(const char *folder, const op_case *c, const emulator_kernel *k, bool first,
                          const op_arrays *a) {
     char   shape[256], registers[64] = "", resident[64] = "", bound[64] = "";
@@ -153,7 +160,8 @@ static void print_kernel(const char *folder, const op_case *c, const emulator_ke
             snprintf(bound + strlen(bound), sizeof bound - strlen(bound), " %s", cards[i].name);
     }
     sizes(c, shape, sizeof shape);
-    if (first) printf("| %s: %s | | | | | | | | | | |\n", c->name, shape);
+    if (first)
+        printf("| %s%s: %s | | | | | | | | | | |\n", c->name, a->params.dtype == CT_BF16 ? " in bf16" : "", shape);
     printf("| | `%s` | %u | %s | %d, %d | %zu | %s | ", k->name, k->threads, registers, stack, spilled,
            k->shared + (size_t)shared, resident);
     if (first)
@@ -172,8 +180,19 @@ static void print_kernel(const char *folder, const op_case *c, const emulator_ke
         printf("- |\n");
 }
 
+static bool report_op(const char *folder, const op_case *c, ct_dtype dtype) {
+    emulator_kernel k;
+    op_arrays       arrays = op_arrays_make(c, dtype);
+    emulator_count_kernels();
+    bool ran = run_on_device(c->op, &arrays) == CT_OK;
+    if (!ran) fprintf(stderr, "%s: %s\n", c->name, ct_message());
+    for (int n = 0; emulator_kernel_at(n, &k); n++) print_kernel(folder, c, &k, n == 0, &arrays);
+    op_arrays_free(&arrays);
+    return ran;
+}
+
 int main(int argc, char **argv) {
-    int failed = 0;
+    bool good = true;
     if (argc != 2) {
         fprintf(stderr, "usage: kernels_report FOLDER\n");
         return 2;
@@ -182,17 +201,10 @@ int main(int argc, char **argv) {
     printf("| op | kernel | threads | registers | stack, spills | shared | warps, %% | moves, flop a byte | bound by | "
            "sectors a request | passes a request |\n|---|---|---|---|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < CT_COUNT(shapes); i++) {
-        const op_case  *c = &shapes[i];
-        emulator_kernel k;
+        const op_case *c = &shapes[i];
         if (!ct_backend_cuda()->run[c->op]) continue;
-        op_arrays arrays = op_arrays_make(c, CT_F32);
-        emulator_count_kernels();
-        if (run_on_device(c->op, &arrays) != CT_OK) {
-            fprintf(stderr, "%s: %s\n", c->name, ct_message());
-            failed = 1;
-        }
-        for (int n = 0; emulator_kernel_at(n, &k); n++) print_kernel(argv[1], c, &k, n == 0, &arrays);
-        op_arrays_free(&arrays);
+        good = report_op(argv[1], c, CT_F32) && good;
+        if (has_reals(ct_op_about(c->op))) good = report_op(argv[1], c, CT_BF16) && good;
     }
-    return failed;
+    return good ? 0 : 1;
 }

@@ -1,7 +1,7 @@
-/* test_cuda_parity.c -- every op that has a kernel: the cuda backend on the emulator against the reference (double),
- * over the op's cases, in every order of threads and blocks; the same bytes in each. Built twice: the fast flavour runs
- * all orders, the checked one (test_cuda_parity_checked) finds races, uninitialised reads and what else is wrong of
- * each load and store.
+/* test_cuda_parity.c -- every op that has a kernel, in float and mixed with bf16: the cuda backend on the emulator
+ * against the reference (double), over the op's cases, in every order of threads and blocks; the same bytes in each.
+ * Built twice: the fast flavour runs all orders, the checked one (test_cuda_parity_checked) finds races, uninitialised
+ * reads and what else is wrong of each load and store.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,6 +18,7 @@
 static struct {
     const char *program;
     int         first_front_end, front_end, order;
+    ct_dtype    dtype;
     bool        failing;
 } now;
 
@@ -38,61 +39,76 @@ static bool same_bytes(const op_arrays *arrays) {
 
 /* In one order, arrays begin where nothing but a single number may be accessed: parameters do, packed one by one. */
 static ct_status run_in_this_order(ct_op op, op_arrays *arrays) {
-    CT_TRY(run_on_device_shifted(op, arrays, now.order == EMULATOR_ROUND_ROBIN ? sizeof(float) : 0));
+    CT_TRY(run_on_device_shifted(op, arrays, now.order == EMULATOR_ROUND_ROBIN ? 1 : 0));
     if (same_bytes(arrays)) return CT_OK;
     print_error("%s: other bytes than in the order before\n", arrays->about->name);
     return CT_EFAIL;
 }
 
-static void parity(void **state) {
+static void parity_of_dtype(void **state, ct_dtype dtype) {
     now.failing = true;
+    now.dtype = dtype;
     for (now.front_end = now.first_front_end; now.front_end < emulator_front_ends(); now.front_end++) {
         emulator_use_front_end(now.front_end);
         for (now.order = 0; now.order < EMULATOR_ORDERS; now.order++) {
             emulator_set_schedule((emulator_schedule){.order = (emulator_order)now.order, .seed = 7});
-            check_op((ct_op)(intptr_t)*state, CT_F32, run_in_this_order);
+            check_op((ct_op)(intptr_t)*state, now.dtype, run_in_this_order);
         }
     }
     now.failing = false;
 }
+static void parity(void **state) {
+    parity_of_dtype(state, CT_F32);
+}
+static void parity_bf16(void **state) {
+    parity_of_dtype(state, CT_BF16);
+}
 
 static int say_how_to_repeat(void **state) {
     const char *op = ct_op_about((ct_op)(intptr_t)*state)->name;
-    if (now.failing) print_error("order %d; repeat: %s %s %d\n", now.order, now.program, op, now.front_end);
+    if (now.failing)
+        print_error("order %d; repeat: %s %s%s %d\n", now.order, now.program, op, now.dtype == CT_BF16 ? "_bf16" : "",
+                    now.front_end);
     now.failing = false;
     return 0;
 }
 
 /* linear_rows promises a row the same bytes whatever stands beside it. */
-static void rows_alone(void **state) {
+static void rows_alone_of_dtype(ct_dtype dtype) {
     enum { ROWS = 11, IN = 133, OUT = 7 };
     const op_case c = {.op = CT_OP_linear_rows,
                        .name = "linear_rows alone",
                        .params.linear_rows = {.rows = ROWS, .in = IN, .out = OUT}};
-    op_arrays     all = op_arrays_make(&c, CT_F32);
-    float        *x = array_of(&all, field_index(all.info, "x")), y[ROWS][OUT], alone[OUT];
+    op_arrays     all = op_arrays_make(&c, dtype);
+    const size_t  real = ct_dtype_size(dtype), row = OUT * real;
+    unsigned char y[ROWS * OUT * sizeof(float)], alone[OUT * sizeof(float)];
     ct_params     params = all.params;
-    (void)state;
-    float *device_x = to_device(x, sizeof(float) * ROWS * IN), *device_y = emulator_alloc(sizeof y);
-    params.linear_rows.w = to_device(params.linear_rows.w, sizeof(float) * OUT * IN);
-    params.linear_rows.bias = to_device(params.linear_rows.bias, sizeof(float) * OUT);
-    params.linear_rows.x = device_x;
+    char         *x = to_device(params.linear_rows.x, ROWS * IN * real);
+    void         *device_y = emulator_alloc(ROWS * row);
+    params.linear_rows.w = to_device(params.linear_rows.w, OUT * IN * real);
+    params.linear_rows.bias = to_device(params.linear_rows.bias, row);
+    params.linear_rows.x = x;
     params.linear_rows.y = device_y;
     assert_int_equal(ct_op_run(ct_backend_cuda(), CT_OP_linear_rows, &params), CT_OK);
-    emulator_read(y, device_y, sizeof y);
+    emulator_read(y, device_y, ROWS * row);
     params.linear_rows.rows = 1;
-    for (int n = 0; n < ROWS; n++) {
-        params.linear_rows.x = device_x + n * IN;
+    for (size_t n = 0; n < ROWS; n++) {
+        params.linear_rows.x = x + n * IN * real;
         assert_int_equal(ct_op_run(ct_backend_cuda(), CT_OP_linear_rows, &params), CT_OK);
-        emulator_read(alone, device_y, sizeof alone);
-        assert_memory_equal(alone, y[n], sizeof alone);
+        emulator_read(alone, device_y, row);
+        assert_memory_equal(alone, y + n * row, row);
     }
     emulator_free((void *)(uintptr_t)params.linear_rows.w);
     emulator_free((void *)(uintptr_t)params.linear_rows.bias);
-    emulator_free(device_x);
+    emulator_free(x);
     emulator_free(device_y);
     assert_int_equal(emulator_report_count(), 0);
     op_arrays_free(&all);
+}
+static void rows_alone(void **state) {
+    (void)state;
+    rows_alone_of_dtype(CT_F32);
+    rows_alone_of_dtype(CT_BF16);
 }
 
 static void say(const char *instruction) {
@@ -101,7 +117,9 @@ static void say(const char *instruction) {
 
 /* [OP [FRONT_END]]: this op alone, from this front end on */
 int main(int argc, char **argv) {
-#define PARITY(name) {#name, parity, NULL, say_how_to_repeat, (void *)(intptr_t)CT_OP_##name},
+#define PARITY(name)                                                                                                   \
+    {#name, parity, NULL, say_how_to_repeat, (void *)(intptr_t)CT_OP_##name},                                          \
+        {#name "_bf16", parity_bf16, NULL, say_how_to_repeat, (void *)(intptr_t)CT_OP_##name},
     const struct CMUnitTest tests[] = {CT_CUDA_OPS(PARITY) cmocka_unit_test(rows_alone)};
     now.program = argv[0];
     if (argc > 1) cmocka_set_test_filter(argv[1]);
