@@ -107,8 +107,11 @@ static void rows_alone_of_dtype(ct_dtype dtype) {
 }
 static void rows_alone(void **state) {
     (void)state;
-    rows_alone_of_dtype(CT_F32);
-    rows_alone_of_dtype(CT_BF16);
+    for (int front_end = now.first_front_end; front_end < emulator_front_ends(); front_end++) {
+        emulator_use_front_end(front_end);
+        rows_alone_of_dtype(CT_F32);
+        rows_alone_of_dtype(CT_BF16);
+    }
 }
 
 static void say(const char *instruction) {
