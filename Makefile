@@ -106,21 +106,37 @@ EMULATED_OBJ := $(foreach f,$(FLAVOURS),$(EMULATED_CU:%.cu=$(B)/%.$(f).o))
 # A third flavour where nvcc is: the PTX that it makes of them, interpreted (tests/emulator/ptx).
 $(B)/tests/emulator/ptx/arithmetic.o: ALL_CXXFLAGS += -frounding-math
 ARCHITECTURES := 80 90 100 120
-PTX_ARCHITECTURES := $(if $(filter all,$(CANTUS_PTX)),$(ARCHITECTURES),90)
+NVCC_FLAGS := -std=c++17 -I. -O3 -lineinfo -Werror all-warnings
+# what nvcc makes of the kernels for each architecture that we ship, and PTX for later ones
+NVCC_HOST := -Xcompiler -Wall,-Wextra,-fPIC
+GENCODE := $(foreach a,$(ARCHITECTURES),-gencode arch=compute_$(a),code=sm_$(a)) -gencode arch=compute_80,code=compute_80
+PTX_ARCHITECTURES := $(if $(filter all,$(CANTUS_PTX)),$(ARCHITECTURES),$(patsubst sm_%,%,$(or $(CANTUS_PTX),sm_90)))
+ifneq ($(filter-out $(ARCHITECTURES),$(PTX_ARCHITECTURES)),)
+$(error CANTUS_PTX=$(CANTUS_PTX): no such architecture (all, or one of $(ARCHITECTURES:%=sm_%)))
+endif
 PTX := $(if $(NVCC),$(if $(filter release,$(PROFILE)),$(foreach a,$(PTX_ARCHITECTURES),$(patsubst %.cu,$(B)/tests/ptx/sm_$(a)/%.ptx,$(notdir $(EMULATED_CU))))))
+# That of a file that is no more would be run beside it.
+$(shell rm -f $(filter-out $(patsubst %.cu,\%/%.ptx,$(notdir $(EMULATED_CU))),$(wildcard $(B)/tests/ptx/sm_*/*.ptx)))
 # Tests of kernels (.c) run in every flavour (what requests cost only PTX can tell); those that look inside the machine
 # (.cpp) need no kernel.
 EMULATED := $(if $(CT_CXX),$(if $(filter release debug,$(PROFILE)),$(addprefix $(B)/tests/,test_fibers_ucontext \
 	$(patsubst %.cpp,%,$(notdir $(filter %.cpp,$(EMULATOR_TESTS)))) \
 	$(filter-out test_traffic_fast test_traffic_checked,$(foreach f,$(FLAVOURS) $(if $(PTX),ptx),$(patsubst %.c,%_$(f),$(notdir $(filter %.c,$(EMULATOR_TESTS)))))))))
 
-# A change of compiler or flags rebuilds.
+# A change of a compiler or its flags rebuilds what is made with them: $(call remember,NAME,TEXT) writes build/<profile>/NAME
+# when the text is another than before.
+remember = $(shell mkdir -p $(B) build/gen; printf '%s\n' '$(2)' | cmp -s - $(B)/$(1) || printf '%s\n' '$(2)' > $(B)/$(1))
 STAMP := $(B)/flags
-$(shell mkdir -p $(B) build/gen; printf '%s\n' '$(CC) $(ALL_CFLAGS) $(ALL_CXXFLAGS) $(VERSION)' | cmp -s - $(STAMP) || printf '%s\n' '$(CC) $(ALL_CFLAGS) $(ALL_CXXFLAGS) $(VERSION)' > $(STAMP))
+$(call remember,flags,$(CC) $(ALL_CFLAGS) $(VERSION))
+$(call remember,flags.c++,$(CT_CXX) $(ALL_CXXFLAGS))
+$(call remember,flags.nvcc,$(NVCC) $(NVCC_FLAGS) $(NVCC_HOST) $(GENCODE))
+$(call remember,flags.ptx,$(NVCC) $(NVCC_FLAGS))
+$(foreach i,$(ISAS),$(call remember,flags.$(i),$(ISA_$(i))))
+$(foreach f,$(FLAVOURS),$(call remember,flags.$(f),$(FLAVOUR_$(f))))
 
 # So does a new commit, but only the file that names it.
 REVISION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
-$(shell printf '%s\n' '$(REVISION)' | cmp -s - $(B)/revision || printf '%s\n' '$(REVISION)' > $(B)/revision)
+$(call remember,revision,$(REVISION))
 
 all: $(BIN) ## build the program (never installs anything)
 
@@ -134,7 +150,7 @@ $(B)/core/version.o: ALL_CFLAGS += $(NAMES)
 $(B)/core/version.o: $(B)/revision
 
 define isa_rule
-$(B)/%.$(1).o: %.c $(STAMP) | $(CONFIG) require
+$(B)/%.$(1).o: %.c $(STAMP) $(STAMP).$(1) | $(CONFIG) require
 	$$(call say,CC,"$$< ($(1))")
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(ALL_CFLAGS) $$(ISA_$(1)) -DCT_ISA=$(1) -MMD -MP -c $$< -o $$@
@@ -148,22 +164,20 @@ $(B)/%.$(1).o: %.c $(STAMP) | $(CONFIG) require
 endef
 $(foreach r,$(REALS),$(eval $(call real_rule,$(r))))
 
-$(B)/%.o: %.cpp $(STAMP) | $(CONFIG) require
+$(B)/%.o: %.cpp $(STAMP).c++ | $(CONFIG) require
 	$(call say,C++,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CT_CXX) $(ALL_CXXFLAGS) -MMD -MP -c $< -o $@
-# what nvcc makes of them for each architecture that we ship, and PTX for later ones
-GENCODE := $(foreach a,$(ARCHITECTURES),-gencode arch=compute_$(a),code=sm_$(a)) -gencode arch=compute_80,code=compute_80
 NVCC_OBJ := $(if $(NVCC),$(if $(filter release,$(PROFILE)),$(CU_SRC:%.cu=$(B)/%.nvcc.o)))
-$(B)/%.nvcc.o: %.cu $(STAMP) | $(CONFIG) require
+$(B)/%.nvcc.o: %.cu $(STAMP).nvcc | $(CONFIG) require
 	$(call say,NVCC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(NVCC) -std=c++17 -I. -O3 -lineinfo -Werror all-warnings -Xcompiler -Wall,-Wextra,-fPIC $(GENCODE) -MMD -MP -c $< -o $@
+	$(Q)$(NVCC) $(NVCC_FLAGS) $(NVCC_HOST) $(GENCODE) -MMD -MP -c $< -o $@
 define ptx_rule
-$(B)/tests/ptx/sm_$(1)/$(basename $(notdir $(2))).ptx: $(2) $(STAMP) | $(CONFIG) require
+$(B)/tests/ptx/sm_$(1)/$(basename $(notdir $(2))).ptx: $(2) $(STAMP).ptx | $(CONFIG) require
 	$$(call say,PTX,"$$< (sm_$(1))")
 	@mkdir -p $$(@D)
-	$$(Q)$$(NVCC) -std=c++17 -I. -O3 -lineinfo -Werror all-warnings -arch=compute_$(1) -ptx -MMD -MP $$< -o $$@
+	$$(Q)$$(NVCC) $$(NVCC_FLAGS) -arch=compute_$(1) -ptx -MMD -MP $$< -o $$@
 endef
 $(foreach a,$(ARCHITECTURES),$(foreach f,$(EMULATED_CU),$(eval $(call ptx_rule,$(a),$(f)))))
 $(B)/tests/%_ptx: $(B)/tests/emulator/%.o $(PTX_FRONT_END) $(B)/libemulator_fast.a $(LIB) $(PTX)
@@ -175,7 +189,7 @@ define ptxas_rule
 $(B)/tests/ptxas/sm_$(1)/%.txt: kernels/cuda/%.cu $(B)/kernels/cuda/%.nvcc.o
 	$$(call say,PTXAS,"$$< (sm_$(1))")
 	@mkdir -p $$(@D)
-	$$(Q)$$(NVCC) -std=c++17 -I. -O3 -arch=sm_$(1) -cubin -Xptxas -v $$< -o $$(@:.txt=.cubin) > $$@ 2>&1
+	$$(Q)$$(NVCC) $$(NVCC_FLAGS) -arch=sm_$(1) -cubin -Xptxas -v $$< -o $$(@:.txt=.cubin) > $$@ 2>&1
 endef
 $(foreach a,$(ARCHITECTURES),$(eval $(call ptxas_rule,$(a))))
 CUDA_CFLAGS := $(if $(NVCC),-isystem $(dir $(NVCC))../include)
@@ -184,7 +198,7 @@ $(B)/tests/kernels_report: $(B)/tests/emulator/kernels_report.o $(PTX_FRONT_END)
 	$(call say,TOOL,$@)
 	$(Q)$(CT_CXX) $(filter-out %.ptx,$^) $(LIBS) -o $@
 define flavour_rule
-$(B)/%.$(1).o: %.cu $(STAMP) | $(CONFIG) require
+$(B)/%.$(1).o: %.cu $(STAMP).c++ $(STAMP).$(1) | $(CONFIG) require
 	$$(call say,C++,"$$< ($(1))")
 	@mkdir -p $$(@D)
 	$$(Q)$$(CT_CXX) $$(ALL_CXXFLAGS) $$(FLAVOUR_$(1)) -MMD -MP -x c++ -c $$< -o $$@
@@ -199,7 +213,7 @@ $(foreach f,$(FLAVOURS),$(eval $(call flavour_rule,$(f))))
 $(B)/tests/%: $(B)/tests/emulator/%.o $(B)/libemulator_fast.a $(LIB)
 	$(call say,TEST,$@)
 	$(Q)$(CT_CXX) $^ $(LIBS) $(CMOCKA_LIBS) -o $@
-$(B)/tests/test_fibers_ucontext: tests/emulator/test_fibers.cpp tests/emulator/fiber.cpp tests/emulator/fiber.h $(STAMP)
+$(B)/tests/test_fibers_ucontext: tests/emulator/test_fibers.cpp tests/emulator/fiber.cpp tests/emulator/fiber.h $(STAMP).c++
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CT_CXX) $(ALL_CXXFLAGS) -DEMULATOR_UCONTEXT $(filter %.cpp,$^) $(CMOCKA_LIBS) -o $@
