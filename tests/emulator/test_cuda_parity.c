@@ -14,6 +14,8 @@
 #include "tests/emulator/device_arrays.h"
 #include "tests/op_parity.h"
 
+#include <fnmatch.h>
+
 /* what is tested at the moment */
 static struct {
     const char *program;
@@ -118,15 +120,33 @@ static void say(const char *instruction) {
     if (getenv("CANTUS_TEST_VERBOSE")) printf("    %s\n", instruction);
 }
 
-/* [OP [FRONT_END]]: this op alone, from this front end on */
+static bool asked_for(const struct CMUnitTest *tests, size_t count, const char *pattern) {
+    bool any = false;
+    for (size_t i = 0; i < count; i++) any = any || fnmatch(pattern, tests[i].name, 0) == 0;
+    return any;
+}
+
+/* [OP [FRONT_END]]: this op alone ("harmony*": these), from this front end on */
 int main(int argc, char **argv) {
 #define PARITY(name)                                                                                                   \
     {#name, parity, NULL, say_how_to_repeat, (void *)(intptr_t)CT_OP_##name},                                          \
         {#name "_bf16", parity_bf16, NULL, say_how_to_repeat, (void *)(intptr_t)CT_OP_##name},
     const struct CMUnitTest tests[] = {CT_CUDA_OPS(PARITY) cmocka_unit_test(rows_alone)};
     now.program = argv[0];
+    if (argc > 1 && !asked_for(tests, CT_COUNT(tests), argv[1])) {
+        fprintf(stderr, "%s: no kernel is for an op called %s\n", argv[0], argv[1]);
+        return 2;
+    }
     if (argc > 1) cmocka_set_test_filter(argv[1]);
-    if (argc > 2) now.first_front_end = (int)strtol(argv[2], NULL, 10);
+    for (; argc > 2 && now.first_front_end < emulator_front_ends(); now.first_front_end++) {
+        char number[16];
+        snprintf(number, sizeof number, "%d", now.first_front_end);
+        if (!strcmp(argv[2], number)) break;
+    }
+    if (now.first_front_end == emulator_front_ends()) {
+        fprintf(stderr, "%s: no front end %s, there are %d\n", argv[0], argv[2], emulator_front_ends());
+        return 2;
+    }
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     for (int front_end = 0; front_end < emulator_front_ends(); front_end++) {
         emulator_use_front_end(front_end);

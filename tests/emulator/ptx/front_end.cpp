@@ -173,13 +173,17 @@ static void begin(const front_end &self) {
 }
 
 __attribute__((constructor)) static void add(void) {
-    const char              *asked = getenv("CANTUS_PTX"), *wanted = asked ? asked : "sm_90";
+    const char              *asked = getenv("CANTUS_PTX"), *wanted = asked && *asked ? asked : "sm_90";
     std::vector<std::string> architectures = names_in(folder_of_ptx());
+    bool                     added = false;
     for (const std::string &architecture : architectures)
-        if (architecture == wanted || !strcmp(wanted, "all"))
+        if (architecture == wanted || !strcmp(wanted, "all")) {
             launch_add_front_end({"PTX of " + architecture, begin, take_over, unexecuted});
-    if (architectures.empty()) {
-        fprintf(stderr, "no PTX in %s\n", folder_of_ptx().c_str());
+            added = true;
+        }
+    if (!added) {
+        fprintf(stderr, "no PTX of %s in %s (CANTUS_PTX: all, or one of sm_80, sm_90, sm_100, sm_120)\n", wanted,
+                folder_of_ptx().c_str());
         exit(1); /* not by the compiled kernels in its place */
     }
 }

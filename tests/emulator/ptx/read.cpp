@@ -392,6 +392,7 @@ void reader::settle(ptx_instruction &i) {
 }
 
 void reader::instruction(const text &s) {
+    if (!function) fail("not in a function: %s", s.c_str());
     ptx_instruction i;
     text            rest = s;
     i.line = line;
@@ -508,6 +509,11 @@ void reader::read(void) {
     buffer << stream.rdbuf();
     text   all = without_comments(buffer.str());
     size_t k = 0;
+    auto   next = [&](const char *ends) {
+        size_t at = all.find_first_of(ends, k);
+        if (at == text::npos) fail("the file ends in the middle of: %.60s", trimmed(all.substr(k)).c_str());
+        return at;
+    };
     /* files first: they stand at the end */
     for (size_t at = 0; (at = all.find(".file", at)) != text::npos; at++) {
         std::vector<text> w = words(all.substr(at, all.find('\n', at) - at));
@@ -519,7 +525,7 @@ void reader::read(void) {
         text head = trimmed(all.substr(k, end - k));
         bool starts = head.find(".entry") != text::npos || head.find(".func") != text::npos;
         if (starts) { /* up to its body, or, declared only, to ";" */
-            size_t stop = all.find_first_of(";{", k);
+            size_t stop = next(";{");
             head = trimmed(all.substr(k, stop - k));
             line += (int)std::count(all.begin() + (long)k, all.begin() + (long)stop, '\n');
             k = stop + 1;
@@ -527,6 +533,7 @@ void reader::read(void) {
             int    depth = 1;
             size_t close = k;
             for (; close < all.size() && depth; close++) depth += (all[close] == '{') - (all[close] == '}');
+            if (depth) fail("the file ends in the middle of: %.60s", head.c_str());
             begin_function(head);
             body(all.substr(k, close - 1 - k));
             end_function();
@@ -537,11 +544,10 @@ void reader::read(void) {
                    begins(head, ".address_size") || head.empty()) {
             if (begins(head, ".target")) program->target = words(head)[1];
             if (program->target.find(',') != text::npos) program->target.resize(program->target.find(','));
-            end = all.find('\n', k);
-            k = end + 1;
+            k = next("\n") + 1;
             line++;
         } else {
-            size_t stop = all.find(';', k);
+            size_t stop = next(";");
             statement(trimmed(all.substr(k, stop - k)));
             line += (int)std::count(all.begin() + (long)k, all.begin() + (long)stop, '\n');
             k = stop + 1;

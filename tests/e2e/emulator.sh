@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# What the programs of tests/emulator say to names, front ends, architectures and PTX that are not there or not understood.
+set -u
+. "$(dirname "$0")/library.sh"
+tests=$BUILD_FOLDER/tests
+parity=$tests/test_cuda_parity_fast ptx=$tests/test_cuda_parity_ptx
+
+if [ -x "$parity" ]; then
+    refuses 'an op that has no kernel' 2 'called nosuchop' "$parity" nosuchop
+    refuses 'a front end that is not there' 2 'no front end 7' "$parity" gelu 7
+    refuses 'a front end that is no number' 2 'no front end first' "$parity" gelu first
+    check 'some ops' "$parity" 'gelu*' 0
+else skip 'no C++ compiler: the kernels are not compiled for the emulator'; fi
+
+alone=$TMP/alone/ptx/sm_90/traffic.ptx # a copy of a program, with PTX of our own beside it
+changed() { # NAME "text in the message" SED_SCRIPT
+    sed -E "$3" "$tests/ptx/sm_90/traffic.ptx" > "$alone"
+    refuses "$1" 1 "$2" "$TMP/alone/test_traffic_ptx"
+}
+if [ -x "$ptx" ]; then
+    refuses 'an architecture that is not there' 1 'no PTX of nonsense' env CANTUS_PTX=nonsense "$ptx" gelu
+    refuses 'one that the build does not know' 2 'CANTUS_PTX=sm_70: no such architecture' make CANTUS_PTX=sm_70 test-build
+    mkdir -p "$TMP/alone/ptx"
+    cp "$tests/test_traffic_ptx" "$TMP/alone"
+    refuses 'no PTX' 1 'no PTX of sm_90' "$TMP/alone/test_traffic_ptx"
+    mkdir "$TMP/alone/ptx/sm_90"
+    changed 'an instruction' 'instruction not understood: frobnicate %r1' 's/ret;/frobnicate %r1;/'
+    changed 'an instruction outside functions' 'traffic.ptx:9: not in a function: ret' 's/^\.version.*/ret;/'
+    changed 'a suffix' 'suffix .frob is not understood' 's/ld\.global/ld.frob/'
+    changed 'an operand' 'unknown operand %tid.w' 's/%tid\.x/%tid.w/'
+    changed 'a missing operand' 'form of instruction not understood' 's/%f1, *\[/[/'
+    changed 'a directive' 'directive not understood: .frob' 's/^\.version.*/.frob 1/'
+    changed 'a file cut in a function' 'the file ends in the middle of: .entry' '/ret;/,$ d'
+    changed 'a file cut in a declaration' 'the file ends in the middle of: .entry' '/^\{/,$ d'
+else skip 'no nvcc: no PTX'; fi
+finish
