@@ -68,7 +68,7 @@ ISA_base   := $(ISA_math)
 ISA_avx2   := $(ISA_math) -mavx2 -mfma -mf16c -ffp-contract=fast
 ISA_avx512 := $(ISA_math) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512 -ffp-contract=fast
 ISAS := base $(if $(filter x86_64,$(shell uname -m)),avx2 avx512)
-REALS := float double
+REALS := float double mixed
 
 OBJ := $(SRC:%.c=$(B)/%.o) \
        $(foreach i,$(ISAS),$(CPU_SRC:%.c=$(B)/%.$(i).o)) \

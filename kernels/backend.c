@@ -11,10 +11,11 @@
 #include <omp.h>
 #endif
 
-/* ---- reference: both precisions of every op */
+/* ---- reference: both precisions of every op, and what naive mixed precision makes of it */
 #define REFERENCE(name, tolerance, flops)                                                                              \
     ct_status        ct_reference_##name##_float(const ct_params *params);                                             \
     ct_status        ct_reference_##name##_double(const ct_params *params);                                            \
+    ct_status        ct_reference_##name##_mixed(const ct_params *params);                                             \
     static ct_status reference_##name(const ct_params *params) {                                                       \
         return params->dtype == CT_F64 ? ct_reference_##name##_double(params) : ct_reference_##name##_float(params);   \
     }
@@ -23,6 +24,12 @@ CT_OPS(REFERENCE)
 #define REFERENCE_ENTRY(name, tolerance, flops) [CT_OP_##name] = reference_##name,
 const ct_backend *ct_backend_reference(void) {
     static const ct_backend backend = {.name = "reference", .run = {CT_OPS(REFERENCE_ENTRY)}, .f64 = true};
+    return &backend;
+}
+
+#define MIXED_ENTRY(name, tolerance, flops) [CT_OP_##name] = ct_reference_##name##_mixed,
+const ct_backend *ct_backend_reference_mixed(void) {
+    static const ct_backend backend = {.name = "reference (mixed)", .run = {CT_OPS(MIXED_ENTRY)}};
     return &backend;
 }
 

@@ -146,6 +146,9 @@ typedef struct ct_backend {
 } ct_backend;
 const ct_backend *ct_backend_cpu(void);
 const ct_backend *ct_backend_reference(void);
+/* The reference on float arrays, with all that a naive computation in mixed precision keeps in bf16 rounded to it: a
+ * measure of what errors bf16 comes with. Its caller rounds the inputs and outputs that are `real`. */
+const ct_backend *ct_backend_reference_mixed(void);
 
 /* Check the parameters' contracts and run one op. */
 CT_NODISCARD ct_status ct_op_run(const ct_backend *backend, ct_op op, const ct_params *params);

@@ -4,8 +4,9 @@
  * backend's result may be wrong by 2 times (backward ops: 3 times) what the plain reference in float is wrong by, plus
  * a floor of FLOOR_ULP units of a float in the last place of the array's scale. The floor: an op whose float reference
  * happens to be exact still rounds its result (1/2), its input to exp or division (1/2 each), and has an exp of at most
- * 2 ulp. In mixed precision all start from the same rounded inputs, and the plain reference rounds its results that are
- * bf16; where sums are exact, a result is the exact one rounded once.
+ * 2 ulp. In mixed precision all start from the same rounded inputs, and the plain reference is the naive computation in
+ * mixed precision (ct_backend_reference_mixed): it rounds its results that are bf16, and what it keeps in bf16 on the
+ * way (FlashAttention's tests take the same measure); where sums are exact, a result is the exact one rounded once.
  *
  * Include cmocka.h before. A failure is cmocka's, with the case named.
  */
@@ -91,10 +92,11 @@ TEST_INLINE void take_inputs(op_arrays *to, const op_arrays *from) {
 TEST_INLINE void check_case(const op_case *c, ct_dtype dtype, op_runner run) {
     op_arrays own = op_arrays_make(c, dtype), fresh = op_arrays_make(c, dtype), plain = op_arrays_make(c, CT_F32);
     op_arrays exact = op_arrays_make(c, CT_F64);
+    const ct_backend *naive = dtype == CT_BF16 ? ct_backend_reference_mixed() : ct_backend_reference();
     take_inputs(&exact, &fresh);
     take_inputs(&plain, &fresh);
     assert_int_equal(run(c->op, &own), CT_OK);
-    assert_int_equal(ct_op_run(ct_backend_reference(), c->op, &plain.params), CT_OK);
+    assert_int_equal(ct_op_run(naive, c->op, &plain.params), CT_OK);
     for (int i = 0; i < plain.info->field_count; i++)
         if (plain.block[i] && own.element[i] == 2 && ct_type_is_real(plain.info->fields[i].type))
             for (int64_t k = 0; k < plain.count[i]; k++) set_real(&plain, i, k, rounded(real_at(&plain, i, k)));

@@ -1,5 +1,6 @@
 /* attention.c -- reference: causal attention over [memory; tokens] with rotary pairs and the H-RPE table G (ops.def
- * says what it is). One query at a time against a row of logits in the workspace; keys are turned once. */
+ * says what it is). One query at a time against a row of logits in the workspace; keys are turned once. Kept between
+ * steps (stored): turned queries and keys, probabilities after dropout; backward also gradients of the logits. */
 #include "kernels/reference/reference.h"
 
 /* One (batch row, head): where its arrays are. Key j < memory is a memory row, j >= memory is token j - memory. */
@@ -37,8 +38,8 @@ static const real *key_row(const view *v, int64_t j, int part) {
 static void turn(const real *in, const real *cosine, const real *sine, int64_t half, real direction, real *out) {
     for (int64_t i = 0; i < half; i++) {
         real x = in[i], y = in[half + i], c = cosine[i], s = direction * sine[i];
-        out[i] = x * c - y * s;
-        out[half + i] = x * s + y * c;
+        out[i] = stored(x * c - y * s);
+        out[half + i] = stored(x * s + y * c);
     }
 }
 static void turn_query(const view *v, int64_t i, const real *in, real direction, real *out) {
@@ -114,7 +115,7 @@ CT_REFERENCE(attention) {
                 for (int64_t j = 0; j < v.keys; j++) total += exp(v.share[j] - largest);
                 *log_sum = largest + log(total);
                 for (int64_t j = 0; j < v.keys; j++) {
-                    real share = exp(v.share[j] - largest) / total * dropout(&v, i, j);
+                    real share = stored(exp(v.share[j] - largest) / total * dropout(&v, i, j));
                     for (int64_t d = 0; d < p->head; d++) out[d] += share * key_row(&v, j, 1)[d];
                 }
             }
@@ -155,10 +156,10 @@ CT_REFERENCE(attention_backward) {
                     if (isinf(v.share[j])) continue;
                     real share = exp(v.share[j] - log_sum), keep = dropout(&v, i, j), dshare = 0;
                     for (int64_t d = 0; d < p->head; d++) dshare += dy[at + d] * key_row(&v, j, 1)[d];
-                    real dlogit = share * (keep * dshare - row_sum);
+                    real dlogit = stored(share * (keep * dshare - row_sum));
                     if (dg) dg[g_index(&v, i, j)] += dlogit;
                     for (int64_t d = 0; d < p->head; d++) {
-                        dv[j * p->head + d] += share * keep * dy[at + d];
+                        dv[j * p->head + d] += stored(share * keep) * dy[at + d];
                         dq[d] += (real)p->scale * dlogit * v.k[j * p->head + d];
                         dk[j * p->head + d] += (real)p->scale * dlogit * v.q[d];
                     }
