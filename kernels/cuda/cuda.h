@@ -24,6 +24,7 @@
     OP(linear_rows)                                                                                                    \
     OP(gelu)                                                                                                           \
     OP(gelu_backward)                                                                                                  \
+    OP(attention)                                                                                                      \
     OP(memory_update)                                                                                                  \
     OP(cross_entropy)                                                                                                  \
     OP(grad_norm)                                                                                                      \

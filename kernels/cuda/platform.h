@@ -97,6 +97,16 @@ __device__ __forceinline__ void cp_async_16(void *to, const void *from, bool val
     machine_copy_async(to, from, 16, valid ? 16 : 0, at);
 #endif
 }
+/* 4 bytes: what stands at no better address */
+__device__ __forceinline__ void cp_async_4(void *to, const void *from, bool valid PLACE) {
+#ifdef __CUDACC__
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"((unsigned)__cvta_generic_to_shared(to)),
+                 "l"(from), "r"(valid ? 4 : 0)
+                 : "memory");
+#else
+    machine_copy_async(to, from, 4, valid ? 4 : 0, at);
+#endif
+}
 __device__ __forceinline__ void cp_async_commit() {
 #ifdef __CUDACC__
     asm volatile("cp.async.commit_group;" ::: "memory");
@@ -123,6 +133,16 @@ __device__ __forceinline__ void ldmatrix_x4(unsigned result[4], const void *row 
                  : "memory");
 #else
     machine_ldmatrix(result, 4, false, row, at);
+#endif
+}
+__device__ __forceinline__ void ldmatrix_x4_trans(unsigned result[4], const void *row PLACE) {
+#ifdef __CUDACC__
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(result[0]), "=r"(result[1]), "=r"(result[2]), "=r"(result[3])
+                 : "r"((unsigned)__cvta_generic_to_shared(row))
+                 : "memory");
+#else
+    machine_ldmatrix(result, 4, true, row, at);
 #endif
 }
 __device__ __forceinline__ void ldmatrix_x2(unsigned result[2], const void *row PLACE) {
