@@ -124,8 +124,8 @@ EMULATED := $(if $(CT_CXX),$(if $(filter release debug,$(PROFILE)),$(addprefix $
 	$(filter-out test_traffic_fast test_traffic_checked,$(foreach f,$(FLAVOURS) $(if $(PTX),ptx),$(patsubst %.c,%_$(f),$(notdir $(filter %.c,$(EMULATOR_TESTS)))))))))
 
 # A change of a compiler or its flags rebuilds what is made with them: $(call remember,NAME,TEXT) writes build/<profile>/NAME
-# when the text is another than before.
-remember = $(shell mkdir -p $(B) build/gen; printf '%s\n' '$(2)' | cmp -s - $(B)/$(1) || printf '%s\n' '$(2)' > $(B)/$(1))
+# when the text is another than before. Targets that build nothing don't know the flags.
+remember = $(if $(NEEDS_CONFIG),$(shell mkdir -p $(B) build/gen; printf '%s\n' '$(2)' | cmp -s - $(B)/$(1) || printf '%s\n' '$(2)' > $(B)/$(1)))
 STAMP := $(B)/flags
 $(call remember,flags,$(CC) $(ALL_CFLAGS) $(VERSION))
 $(call remember,flags.c++,$(CT_CXX) $(ALL_CXXFLAGS))
