@@ -295,8 +295,8 @@ $(VENV)/ready: tests/reference/requirements.txt
 
 lint: ## house rules, formatting
 	@third_party/lint
-tidy: $(CONFIG) ## clang-tidy and cppcheck (some minutes); FILES='a.c b.c': only these
-	@CPU='$(ISA_$(TIDY_ISA)) -DCT_ISA=$(TIDY_ISA)' REFERENCE='-DCT_REAL=double' CUDA='$(CUDA_CFLAGS)' FILES='$(FILES)' third_party/tidy $(ALL_CFLAGS) $(NAMES)
+tidy: $(CONFIG) ## clang-tidy and cppcheck (some minutes); FILES='a.c b.cu': only these
+	@CXX='$(ALL_CXXFLAGS)' CU='$(PRAGMAS)' CPU='$(ISA_$(TIDY_ISA)) -DCT_ISA=$(TIDY_ISA)' REFERENCE='-DCT_REAL=double' CUDA='$(CUDA_CFLAGS)' FILES='$(FILES)' third_party/tidy $(ALL_CFLAGS) $(NAMES)
 TIDY_ISA := $(or $(filter avx2,$(ISAS)),base)
 format: ## rewrite the sources as .clang-format says
 	@clang-format -i $$(git ls-files '*.c' '*.h' '*.cpp' '*.cu')

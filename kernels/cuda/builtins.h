@@ -14,6 +14,7 @@
 #include <type_traits>
 #include <utility>
 
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): CUDA's names */
 #define __global__
 #define __device__
 #define __host__
@@ -56,12 +57,14 @@ typedef machine_size dim3;
             return *this;                                                                                              \
         }                                                                                                              \
     };
+/* NOLINTBEGIN(cert-oop54-cpp): a number may be copied to itself */
 MACHINE_VECTOR_2(float2, float)
 MACHINE_VECTOR_4(float4, float)
 MACHINE_VECTOR_2(int2, int)
 MACHINE_VECTOR_4(int4, int)
 MACHINE_VECTOR_2(uint2, unsigned)
 MACHINE_VECTOR_4(uint4, unsigned)
+/* NOLINTEND(cert-oop54-cpp) */
 inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) {
     return {x, y, z, w};
 }
@@ -212,6 +215,8 @@ template <class T> inline T min(T a, T b) {
 template <class T> inline T max(T a, T b) {
     return a < b ? b : a;
 }
+
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 /* ---- launches: arguments become the kernel's parameters here, by value, as CUDA does it. The reads of them are the
  * machine's own, not a kernel's. */

@@ -117,8 +117,9 @@ static __global__ void __launch_bounds__(SORTERS)
         row_of[me] = row;
         __syncthreads();
         for (int i = 0; i < SORTERS; i++) {
-            before += row_of[i] == row && i < me;
-            after += row_of[i] == row && i > me;
+            const int32_t other = row_of[i];
+            before += other == row && i < me;
+            after += other == row && i > me;
         }
         const int32_t place = row < 0 ? 0 : begin[row] + own[row] + before;
         if (row >= 0) order[place] = {(unsigned)(at / e.columns), (unsigned)row};

@@ -23,8 +23,9 @@ static __global__ void __launch_bounds__(THREADS) sort_kernel(segment_sizes s, i
     if (me < queries) {
         int before = 0, equal = 0;
         for (int i = 0; i < queries; i++) {
-            before += query[i] < query[me] || (query[i] == query[me] && i < me);
-            equal += query[i] == query[me];
+            const int32_t other = query[i];
+            before += other < query[me] || (other == query[me] && i < me);
+            equal += other == query[me];
         }
         order.query[before] = (int32_t)me;
         order.run[before] = equal;

@@ -71,11 +71,11 @@ static void note_read(const block *b, const kernel_thread *me, cell *c, site whe
     if (none) c->flags &= ~(uint32_t)MANY_BLOCKS;
     if (past) c->flags &= ~(uint32_t)MANY_WARPS;
     if (!past && thread_of(c->read_who) / LANES != me->warp) c->flags |= MANY_WARPS;
-    if (past || c->flags & MANY_WARPS)
-        c->read_other = 0;
-    else if (thread_of(c->read_who) != me->number && !happened_before(b, me, c->read_run, c->read_epoch, c->read_who))
+    const bool one_is_enough = past || c->flags & MANY_WARPS;
+    if (!one_is_enough && thread_of(c->read_who) != me->number &&
+        !happened_before(b, me, c->read_run, c->read_epoch, c->read_who))
         c->read_other = c->read_who;
-    else if (c->read_other && happened_before(b, me, c->read_run, c->read_epoch, c->read_other))
+    else if (one_is_enough || (c->read_other && happened_before(b, me, c->read_run, c->read_epoch, c->read_other)))
         c->read_other = 0;
     c->read_run = b->run;
     c->read_epoch = b->epoch;

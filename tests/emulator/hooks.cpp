@@ -26,6 +26,7 @@ static void undefined(const char *kind, const source_place *at, const char *what
 }
 
 extern "C" {
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the compiler's names */
 LOADS_AND_STORES(1)
 LOADS_AND_STORES(2)
 LOADS_AND_STORES(4)
@@ -52,4 +53,5 @@ void __ubsan_handle_type_mismatch_v1(source_place *at, uintptr_t pointer) {
 void __ubsan_handle_out_of_bounds(source_place *at, uintptr_t index) {
     undefined("out-of-bounds", at, "index", index);
 }
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 }

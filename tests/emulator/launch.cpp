@@ -58,7 +58,7 @@ static block *take_block(void) {
         idle.pop_back();
         return b;
     }
-    block *b = new block();
+    block *b = new block{};
     b->arena =
         static_cast<char *>(mmap(nullptr, SHARED_ARENA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     return b;

@@ -252,6 +252,7 @@ KERNEL(row_of_device_memory) {
 
 /* ---- who does not meet */
 KERNEL(two_barriers) {
+    /* NOLINTNEXTLINE(bugprone-branch-clone): two barriers, alike but for their places */
     if (threadIdx.x < 32 + in[0])
         __syncthreads(); /* PLANTED two_barriers */
     else
@@ -288,6 +289,7 @@ KERNEL(null_pointer) {
 }
 static __device__ unsigned dig(volatile unsigned *from, unsigned depth) { /* PLANTED endless_recursion */
     volatile unsigned room[64];
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the number is of no interest */
     room[depth % 64] = *from + depth;                                  /* PLANTED endless_recursion */
     return room[depth % 64] == 0 ? 0 : dig(room, depth + 1) + room[1]; /* PLANTED endless_recursion */
 }

@@ -125,6 +125,7 @@ struct position {
 static position at(const char *const *table, int row, int column) {
     position p = {99, 99};
     int      used = 0;
+    /* NOLINTNEXTLINE(cert-err34-c): numbers typed above */
     for (const char *text = table[row]; column >= 0 && sscanf(text, "%u:%u%n", &p.lane, &p.element, &used) == 2;
          text += used)
         column--;
@@ -140,7 +141,7 @@ static uint32_t with_half(uint32_t pair, unsigned half, uint16_t bits) {
 
 /* whole numbers, so that every product and sum is exact */
 static void mma_multiplies_what_the_tables_say(void **) {
-    float        a[16][16], b[16][8], c[16][8], fragment_c[32][4], fragment_d[32][4];
+    float        a[16][16], b[16][8], c[16][8], fragment_c[32][4], fragment_d[32][4] = {};
     uint32_t     fragment_a[32][4] = {}, fragment_b[32][2] = {};
     mma_operands operands[32];
     void        *of_lanes[32];

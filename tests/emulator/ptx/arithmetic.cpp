@@ -86,11 +86,11 @@ template <class T> static T finish(T x, uint32_t flags) {
 
 /* min and max give the number where one operand is none, and -0 is less than +0. */
 template <class T> static T lesser(T a, T b) {
-    if (a != a || b != b) return a != a ? b : a;
+    if (isnan(a) || isnan(b)) return isnan(a) ? b : a;
     return a < b || (a == b && signbit(a)) ? a : b;
 }
 template <class T> static T greater(T a, T b) {
-    if (a != a || b != b) return a != a ? b : a;
+    if (isnan(a) || isnan(b)) return isnan(a) ? b : a;
     return a > b || (a == b && !signbit(a)) ? a : b;
 }
 
@@ -141,7 +141,7 @@ template <class T> static T of_floats(const ptx_instruction &i, T a, T b, T c) {
 }
 
 template <class T> static bool compare(const ptx_instruction &i, T a, T b) {
-    bool unordered = a != a || b != b;
+    bool unordered = isnan(a) || isnan(b);
     switch (i.comparison) {
     case EQ:
         return a == b;
@@ -220,8 +220,8 @@ static uint64_t extract(const ptx_instruction &i, uint64_t a, uint32_t from, uin
         bit_of_sign = a >> last & 1;
     }
     for (unsigned k = 0; k < width; k++) {
-        uint64_t bit = k < length && from + k < width ? a >> (from + k) & 1 : bit_of_sign;
-        result |= bit << k;
+        const bool taken = k < length && from + k < width;
+        result |= (taken ? a >> (from + k) & 1 : bit_of_sign) << k;
     }
     return result;
 }
@@ -327,7 +327,7 @@ static uint64_t of_whole(const ptx_instruction &i, const uint64_t *v, bool *carr
 /* ---- conversions */
 template <class T> static uint64_t to_whole(const ptx_instruction &i, T x) {
     unsigned width = width_of(i.type);
-    if (x != x) return i.from == F64 || width == 64 ? (uint64_t)1 << (width - 1) : 0;
+    if (isnan(x)) return i.from == F64 || width == 64 ? (uint64_t)1 << (width - 1) : 0;
     x = rounded_to_integer(x, i.rounding);
     bool   negative = is_signed(i.type);
     double least = negative ? -ldexp(1, (int)width - 1) : 0, past = ldexp(1, (int)width - (negative ? 1 : 0));

@@ -163,12 +163,12 @@ static std::vector<std::string> names_in(const std::string &folder) {
 
 static void begin(const front_end &self) {
     std::string architecture = self.name.substr(self.name.rfind(' ') + 1),
-                folder = folder_of_ptx() + "/" + architecture;
+                folder = folder_of_ptx() + "/" + architecture + "/";
     in_use = &by_architecture[architecture];
     if (in_use->empty())
         for (const std::string &file : names_in(folder))
             if (file.size() > 4 && file.compare(file.size() - 4, 4, ".ptx") == 0)
-                in_use->emplace_back(ptx_read((folder + "/" + file).c_str()));
+                in_use->emplace_back(ptx_read((folder + file).c_str()));
     checker_enable(true);
 }
 

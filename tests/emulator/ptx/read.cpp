@@ -159,7 +159,7 @@ void reader::declare_variable(const text &s) {
     }
     size_t bracket = name.find('[');
     symbol.bytes = element * (bracket == text::npos ? 1 : strtoul(name.c_str() + bracket + 1, nullptr, 10));
-    name = name.substr(0, bracket);
+    if (bracket != text::npos) name.resize(bracket);
     if (symbol.alignment < element) symbol.alignment = element;
     ptx_operand o;
     o.kind = SYMBOL;
@@ -425,15 +425,27 @@ bool reader::is_kernels(int file) const { /* no header's */
     return found != files.end() && strstr(found->second, ".cu");
 }
 
+/* the three numbers that stand after a word */
+static bool place_after(const text &s, const char *word, place *out) {
+    const size_t at = s.find(word);
+    if (at == text::npos) return false;
+    const char *next = s.c_str() + at + strlen(word);
+    for (int &number : *out) {
+        char *end;
+        number = (int)strtol(next, &end, 10);
+        if (end == next) return false;
+        next = end;
+    }
+    return true;
+}
+
 /* .loc file line column [, function_name ..., inlined_at file line column]. What a header does (an instruction of
  * platform.h, an atomic of CUDA's) belongs to the line of the kernel that calls it, perhaps by way of other headers. */
 void reader::location(const text &s) {
     place now = {}, caller = {};
-    if (sscanf(s.c_str(), ".loc %d %d %d", &now[0], &now[1], &now[2]) != 3) fail("no place in: %s", s.c_str());
+    if (!place_after(s, ".loc", &now)) fail("no place in: %s", s.c_str());
     if (now[1] == 0) return; /* line 0: what the compiler made by itself belongs to what stands before */
-    size_t at = s.find("inlined_at ");
-    if (at != text::npos && sscanf(s.c_str() + at, "inlined_at %d %d %d", &caller[0], &caller[1], &caller[2]) == 3)
-        callers[now] = caller;
+    if (place_after(s, "inlined_at", &caller)) callers[now] = caller;
     for (auto up = callers.find(now); up != callers.end() && !is_kernels(now[0]); up = callers.find(now)) {
         if (up->second == now) break;
         now = up->second;
@@ -517,7 +529,8 @@ void reader::read(void) {
     /* files first: they stand at the end */
     for (size_t at = 0; (at = all.find(".file", at)) != text::npos; at++) {
         std::vector<text> w = words(all.substr(at, all.find('\n', at) - at));
-        if (w.size() > 2) files[atoi(w[1].c_str())] = strdup(w[2].substr(1, w[2].rfind('"') - 1).c_str());
+        if (w.size() > 2)
+            files[(int)strtol(w[1].c_str(), nullptr, 10)] = strdup(w[2].substr(1, w[2].rfind('"') - 1).c_str());
     }
     while (k < all.size()) {
         size_t end = all.find_first_of(";{\n", k);

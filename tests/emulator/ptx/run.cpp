@@ -265,6 +265,7 @@ static void run(const ptx_program *program, const ptx_function *kernel, const pt
 static void call(frame &f, const ptx_instruction &i) {
     const ptx_function *callee = i.callee;
     const size_t        results = i.count > 1 ? i.count - 1 : 0;
+    /* cppcheck-suppress allocaCalled ; a stack that is left takes it along */
     char               *inputs = static_cast<char *>(alloca(callee->parameters + 1));
     char                result[256];
     size_t              result_bytes = 0;
@@ -336,7 +337,9 @@ static void step(frame &f, const ptx_instruction &i) {
 static void run(const ptx_program *program, const ptx_function *kernel, const ptx_function *function,
                 const char *inputs, char *results) {
     frame f = {program, function, kernel, nullptr, nullptr, false};
+    /* cppcheck-suppress allocaCalled ; a stack that is left takes it along */
     f.registers = static_cast<uint64_t *>(alloca((function->registers + 1) * sizeof(uint64_t)));
+    /* cppcheck-suppress allocaCalled ; a stack that is left takes it along */
     f.memory = static_cast<char *>(alloca(function->frame + 16));
     f.memory += (16 - (uintptr_t)f.memory % 16) % 16;
     memset(f.registers, 0xff, function->registers * sizeof(uint64_t)); /* NaN, and addresses of nothing */
@@ -355,12 +358,14 @@ static void run(const ptx_program *program, const ptx_function *kernel, const pt
     }
     size_t done = 0;
     for (const ptx_variable &v : function->results) {
+        /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): NULL for a kernel, which has no results */
         memcpy(results + done, f.memory + v.at, v.bytes);
         done += v.bytes;
     }
 }
 
 void ptx_run_kernel(const ptx_program *program, const ptx_function *kernel, const machine_launch &launch) {
+    /* cppcheck-suppress allocaCalled ; a stack that is left takes it along */
     char *inputs = static_cast<char *>(alloca(kernel->parameters + 1));
     for (size_t k = 0; k < launch.argument_count; k++)
         memcpy(inputs + kernel->inputs[k].at, launch.arguments[k].data, launch.arguments[k].bytes);
