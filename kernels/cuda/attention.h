@@ -62,7 +62,7 @@ template <class T, class P> attention_sizes<T> attention_sizes_of(const P *p) {
 }
 inline ct_status attention_check(int64_t head) {
     if (head > 0 && head % 2 == 0 && head <= MOST_HEAD) return CT_OK;
-    return ct_fail(CT_EFAIL, "head of %lld: the cuda backend takes even ones up to %d", (long long)head, MOST_HEAD);
+    return ct_fail(CT_EFAIL, "head size %lld: the cuda backend takes even ones up to %d", (long long)head, MOST_HEAD);
 }
 
 /* ---- a slice's rows: row j of its keys is row memory_row + j of the arrays of memory, or token_row + j of the tokens'

@@ -122,6 +122,8 @@ static const op_case shapes[] = {
     SHAPE(linear_rows, .rows = 4, .in = 256, .out = 256),
     SHAPE(gelu, .rows = 64, .width = 1024),
     SHAPE(gelu_backward, .rows = 64, .width = 1024),
+    SHAPE(attention, .batch = 1, .tokens = 128, .memory = 128, .heads = 4, .head = 64, .queries = 32, .keys = 64,
+          .dropout = 0.1f, .stream = 9, .scale = 0.125),
     SHAPE(memory_update, .batch = 4, .tokens = 64, .memory = 192, .width = 256),
     SHAPE(cross_entropy, .rows = 256, .vocabulary = 512),
     SHAPE(grad_norm, .count = 262144),

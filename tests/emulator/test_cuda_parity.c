@@ -116,6 +116,21 @@ static void rows_alone(void **state) {
     }
 }
 
+/* attention has no kernel for these heads, and says so */
+static void heads_that_attention_refuses(void **state) {
+    (void)state;
+    const int64_t heads[] = {0, 1, 33, 130};
+    for (size_t i = 0; i < CT_COUNT(heads); i++)
+        for (int dtype = CT_F32; dtype <= CT_BF16; dtype++) {
+            const ct_params params = {.attention = {.dtype = (ct_dtype)dtype, .heads = 1, .head = heads[i]}};
+            char            found[32];
+            if (dtype == CT_F64) continue;
+            snprintf(found, sizeof found, "head size %d", (int)heads[i]);
+            assert_int_equal(ct_op_run(ct_backend_cuda(), CT_OP_attention, &params), CT_EFAIL);
+            assert_non_null(strstr(ct_message(), found));
+        }
+}
+
 static void say(const char *instruction) {
     if (getenv("CANTUS_TEST_VERBOSE")) printf("    %s\n", instruction);
 }
@@ -131,7 +146,8 @@ int main(int argc, char **argv) {
 #define PARITY(name)                                                                                                   \
     {#name, parity, NULL, say_how_to_repeat, (void *)(intptr_t)CT_OP_##name},                                          \
         {#name "_bf16", parity_bf16, NULL, say_how_to_repeat, (void *)(intptr_t)CT_OP_##name},
-    const struct CMUnitTest tests[] = {CT_CUDA_OPS(PARITY) cmocka_unit_test(rows_alone)};
+    const struct CMUnitTest tests[] = {CT_CUDA_OPS(PARITY) cmocka_unit_test(heads_that_attention_refuses),
+                                       cmocka_unit_test(rows_alone)};
     now.program = argv[0];
     if (argc > 1 && !asked_for(tests, CT_COUNT(tests), argv[1])) {
         fprintf(stderr, "%s: no kernel is for an op called %s\n", argv[0], argv[1]);
