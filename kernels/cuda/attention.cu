@@ -46,14 +46,14 @@ struct softmax_row { /* of a query; total: this lane's part */
 };
 /* Takes the largest of a row's new logits in (the same in all lanes of the row): what the sums so far shrink by. */
 static __device__ __forceinline__ float shrink_to(softmax_row &r, float largest) {
-    const float most = fmaxf(r.most, largest), shrink = r.most == -INFINITY ? 0 : exp2f(r.most - most);
+    const float most = fmaxf(r.most, largest), shrink = r.most == -INFINITY ? 0 : exp2_approx(r.most - most);
     r.most = most;
     r.total *= shrink;
     return shrink;
 }
-/* e^(logit - largest), 0 where nothing is seen */
-static __device__ __forceinline__ float share_of(float logit, softmax_row r) {
-    return logit == -INFINITY ? 0 : exp2f(logit - r.most);
+/* What logits are taken relative to: while a query has seen nothing, any number makes its shares 0. */
+static __device__ __forceinline__ float zero_of(softmax_row r) {
+    return r.most == -INFINITY ? 0 : r.most;
 }
 
 /* y and lse of the warp's queries: `tile` holds its rows */
@@ -159,12 +159,12 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, HEAD <= 64 ? 3 : 2)
                 largest = fmaxf(largest, logit[r][c]);
             }
             for (int by = 1; by < 8; by *= 2) largest = fmaxf(largest, __shfl_xor_sync(ALL_LANES, largest, by));
-            const float shrink = shrink_to(row[r], largest);
+            const float shrink = shrink_to(row[r], largest), zero = zero_of(row[r]);
 #pragma unroll
             for (int n = 0; n < COLUMNS_OF_LANE; n++) sum[r][n] = sum[r][n] * shrink;
 #pragma unroll
             for (int c = 0; c < 4; c++) {
-                logit[r][c] = share_of(logit[r][c], row[r]);
+                logit[r][c] = exp2_approx(logit[r][c] - zero);
                 row[r].total += logit[r][c];
             }
             if (drops) {
@@ -300,7 +300,7 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, 3)
         for (int half = 0; half < 2; half++) {
             for (int by = 1; by < 4; by *= 2)
                 largest[half] = fmaxf(largest[half], __shfl_xor_sync(ALL_LANES, largest[half], by));
-            const float shrink = shrink_to(row[half], largest[half]);
+            const float shrink = shrink_to(row[half], largest[half]), zero = zero_of(row[half]);
 #pragma unroll
             for (int n = 0; n < HEAD / 8; n++) {
                 sum[n][2 * half] *= shrink;
@@ -310,7 +310,7 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, 3)
             for (int n = 0; n < KEYS / 8; n++)
 #pragma unroll
                 for (int e = 2 * half; e < 2 * half + 2; e++) {
-                    logit[n][e] = share_of(logit[n][e], row[half]);
+                    logit[n][e] = exp2_approx(logit[n][e] - zero);
                     row[half].total += logit[n][e];
                 }
         }

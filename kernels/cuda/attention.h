@@ -303,8 +303,10 @@ __device__ __forceinline__ unsigned kept_of_four(dropout_draw d, int i, int four
     return kept;
 }
 /* Of a lane's elements of N tiles of mma's results, 16 queries from i on x 8 N rows from `first` on: bit 4 n + e for
- * element e of tile n. Of two neighbouring lanes, which have the same rows of queries, each draws for one of these. */
-template <int N> __device__ __forceinline__ unsigned kept_of_fragments(dropout_draw d, int i, int first) {
+ * element e of tile n. Of two neighbouring lanes, which have the same rows of queries, each draws for one of these. Not
+ * inlined: Philox's keys would take the registers that tiles need. */
+template <int N>
+static __device__ __attribute__((noinline)) unsigned kept_of_fragments(dropout_draw d, int i, int first) {
     static_assert(N <= 8, "four bits each");
     const int lane = (int)threadIdx.x % WARP, odd = lane % 2;
     unsigned  own = 0;

@@ -178,6 +178,17 @@ __device__ __forceinline__ void mma_bf16(float d[4], const unsigned a[4], const 
 #endif
 }
 
+/* 2^x within 2 ulp, 0 where that is below 2^-126 */
+__device__ __forceinline__ float exp2_approx(float x) {
+#ifdef __CUDACC__
+    float result;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+    return result;
+#else
+    return exp2f(x);
+#endif
+}
+
 /* Two floats to nearest bf16, the first in the lower half: cvt.rn.bf16x2.f32 */
 __device__ __forceinline__ unsigned pack_bf16(float low, float high) {
     __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
