@@ -125,7 +125,6 @@ static __global__ void __launch_bounds__(SORTERS)
         if (row >= 0) order[place] = {(unsigned)(at / e.columns), (unsigned)row};
         __syncthreads();
         if (row >= 0 && after == 0) own[row] += before + 1;
-        __syncthreads();
     }
 }
 
