@@ -18,7 +18,8 @@
                             .dropout = p, .stream = 9, .scale = 0.5}, __VA_ARGS__)
 #define DECODE(n, b, c, h, d, k, ...) \
     CASE(attention_decode, n, .params.attention_decode = {.batch = b, .capacity = c, .heads = h, .head = d, .keys = k, .scale = 0.5}, __VA_ARGS__)
-#define MEMORY(n, b, t, m, w) CASE(memory_update, n, .params.memory_update = {.batch = b, .tokens = t, .memory = m, .width = w})
+#define MEMORY(n, b, t, m, w, ...) \
+    CASE(memory_update, n, .params.memory_update = {.batch = b, .tokens = t, .memory = m, .width = w}, __VA_ARGS__)
 #define ENTROPY(n, r, v, ...) CASE(cross_entropy, n, .params.cross_entropy = {.rows = r, .vocabulary = v}, __VA_ARGS__)
 #define ADAMW(n, c, t, ...) \
     CASE(adamw, n, .params.adamw = {.count = c, .tensors = t, .beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8, .weight_decay = 0.1}, __VA_ARGS__)
@@ -34,14 +35,17 @@ __attribute__((unused)) static const op_case op_cases[] = {
     EMBED(rows_embed, "empty", 0, 3, 9, 8, PLAIN),
     EMBED(rows_embed, "whole", 130, 7, 90, 128, .flags = WHOLE),
     EMBED(rows_embed, "wide", 5, 4, 8, 260, PLAIN),
+    EMBED(rows_embed, "fours", 5, 4, 12, 8, .flags = FOURS),
     EMBED(rows_embed_backward, "one", 1, 1, 1, 1, PLAIN),
     EMBED(rows_embed_backward, "odd", 37, 5, 61, 33, PLAIN),
     EMBED(rows_embed_backward, "empty", 0, 3, 9, 8, PLAIN),
     EMBED(rows_embed_backward, "whole", 130, 7, 90, 128, .flags = WHOLE),
     EMBED(rows_embed_backward, "long segments", 400, 3, 4, 20, .flags = WHOLE),
     EMBED(rows_embed_backward, "one segment", 300, 1, 1, 3, PLAIN),
+    EMBED(rows_embed_backward, "a segment of whole tiles", 3 * CT_EMBED_TILE, 1, 1, 3, PLAIN),
     EMBED(rows_embed_backward, "segments of one", 9, 1, 1000, 5, PLAIN),
     EMBED(rows_embed_backward, "wide", 5, 4, 8, 516, PLAIN),
+    EMBED(rows_embed_backward, "fours", 5, 4, 12, 8, .flags = FOURS),
 
     CASE(rotary_rows, "one", .params.rotary_rows = {.rows = 1, .sources = 1, .pairs = 1}),
     CASE(rotary_rows, "odd", .params.rotary_rows = {.rows = 167, .sources = 3, .pairs = 17}),
@@ -71,11 +75,13 @@ __attribute__((unused)) static const op_case op_cases[] = {
     MLP(harmony_mlp, "odd", 2, 3, 7, 11, 4, 5, 19, PLAIN),
     MLP(harmony_mlp, "no chord", 2, 2, 3, 4, 2, 3, 8, .flags = NO_CHORD),
     MLP(harmony_mlp, "no batch", 0, 2, 3, 4, 2, 3, 8, PLAIN),
+    MLP(harmony_mlp, "whole", 2, 3, 7, 11, 4, 5, 7, .flags = WHOLE),
     MLP(harmony_mlp_backward, "one", 1, 1, 1, 1, 1, 1, 1, PLAIN),
     MLP(harmony_mlp_backward, "odd", 2, 3, 7, 11, 4, 5, 19, PLAIN),
     MLP(harmony_mlp_backward, "no chord", 2, 2, 3, 4, 2, 3, 8, .flags = NO_CHORD),
     MLP(harmony_mlp_backward, "wide", 1, 1, 9, 5, 2, 3, 40, PLAIN),
     MLP(harmony_mlp_backward, "no batch", 0, 2, 3, 4, 2, 3, 8, PLAIN),
+    MLP(harmony_mlp_backward, "whole", 2, 3, 7, 11, 4, 5, 7, .flags = WHOLE),
 
     NORM(layernorm, "one", 1, 1, 0, PLAIN),
     NORM(layernorm, "odd", 5, 37, 0, PLAIN),
@@ -84,6 +90,7 @@ __attribute__((unused)) static const op_case op_cases[] = {
     NORM(layernorm, "large", 301, 130, 0.1f, PLAIN),
     NORM(layernorm, "wide", 3, 2060, 0, PLAIN),
     NORM(layernorm, "empty", 0, 16, 0, PLAIN),
+    NORM(layernorm, "fours", 3, 8, 0.25f, .flags = FOURS),
     NORM(layernorm_backward, "one", 1, 1, 0, PLAIN),
     NORM(layernorm_backward, "odd", 5, 37, 0, PLAIN),
     NORM(layernorm_backward, "dropout", 67, 131, 0.25f, PLAIN),
@@ -94,6 +101,7 @@ __attribute__((unused)) static const op_case op_cases[] = {
     NORM(layernorm_backward, "many rows", 2057, 4, 0, .missing = " dr "),
     NORM(layernorm_backward, "wide", 3, 1500, 0, PLAIN),
     NORM(layernorm_backward, "in place", 130, 64, 0.25f, .alias = "dx", .alias_of = "dsum"),
+    NORM(layernorm_backward, "fours", 3, 8, 0.25f, .flags = FOURS),
 
     LINEAR(linear, "one", 1, 1, 1, PLAIN),
     LINEAR(linear, "odd", 13, 37, 29, PLAIN),
@@ -113,16 +121,19 @@ __attribute__((unused)) static const op_case op_cases[] = {
     LINEAR(linear_rows, "no bias", 5, 64, 33, .missing = " bias "),
     LINEAR(linear_rows, "whole", 7, 131, 67, .flags = WHOLE),
     LINEAR(linear_rows, "empty", 0, 8, 8, PLAIN),
+    LINEAR(linear_rows, "fours", 3, 8, 5, .flags = FOURS),
 
     GELU(gelu, "one", 1, 1, PLAIN),
     GELU(gelu, "odd", 1, 40001, PLAIN),
     GELU(gelu, "empty", 0, 5, PLAIN),
+    GELU(gelu, "fours", 2, 6, .flags = FOURS),
     GELU(gelu_backward, "one", 1, 1, PLAIN),
     GELU(gelu_backward, "odd", 67, 131, PLAIN),
     GELU(gelu_backward, "large", 523, 128, PLAIN),
     GELU(gelu_backward, "no bias", 3, 1001, .missing = " dbias "),
     GELU(gelu_backward, "in place", 70, 132, .alias = "dx", .alias_of = "dy"),
     GELU(gelu_backward, "empty", 0, 5, PLAIN),
+    GELU(gelu_backward, "fours", 3, 8, .flags = FOURS),
 
     ATTENTION(attention, "one", 1, 1, 0, 1, 2, 1, 1, 0, PLAIN),
     ATTENTION(attention, "odd", 2, 7, 0, 3, 6, 7, 7, 0, PLAIN),
@@ -153,11 +164,13 @@ __attribute__((unused)) static const op_case op_cases[] = {
     ATTENTION(attention_backward, "dropout", 2, 130, 70, 2, 34, 33, 60, 0.25f, .flags = SONGS),
     ATTENTION(attention_backward, "dropout, no G", 1, 100, 0, 3, 32, 1, 1, 0.1f, NO_G),
 
-    MEMORY("one", 1, 1, 1, 1),
-    MEMORY("wraps", 3, 5, 7, 33),
-    MEMORY("more tokens than rows", 2, 19, 8, 16),
-    MEMORY("large", 4, 50, 40, 300),
-    MEMORY("no memory", 2, 3, 0, 16),
+    MEMORY("one", 1, 1, 1, 1, PLAIN),
+    MEMORY("wraps", 3, 5, 7, 33, PLAIN),
+    MEMORY("more tokens than rows", 2, 19, 8, 16, PLAIN),
+    MEMORY("large", 4, 50, 40, 300, PLAIN),
+    MEMORY("no memory", 2, 3, 0, 16, PLAIN),
+    MEMORY("wide", 1, 2, 3, 701, PLAIN),
+    MEMORY("fours", 2, 2, 3, 8, .flags = FOURS),
 
     DECODE("one", 1, 1, 1, 2, 1, PLAIN),
     DECODE("odd", 5, 37, 3, 6, 9, PLAIN),
@@ -169,18 +182,23 @@ __attribute__((unused)) static const op_case op_cases[] = {
     ENTROPY("evaluation", 13, 40, .missing = " dlogits "),
     ENTROPY("in place", 21, 130, .alias = "dlogits", .alias_of = "logits"),
     ENTROPY("empty", 0, 12, PLAIN),
+    ENTROPY("far below zero", 5, 33, .flags = LONG_RUN),
+    ENTROPY("wide", 3, 12301, PLAIN),
 
     CASE(grad_norm, "one", .params.grad_norm = {.count = 1}),
     CASE(grad_norm, "blocks", .params.grad_norm = {.count = 3 * CT_NORM_BLOCK + 17}),
     CASE(grad_norm, "whole", .flags = WHOLE, .params.grad_norm = {.count = 40000}),
     CASE(grad_norm, "empty", .params.grad_norm = {.count = 0}),
     CASE(grad_norm, "not finite", .flags = NO_CHORD, .params.grad_norm = {.count = 100}),
+    CASE(grad_norm, "fours", .flags = FOURS, .params.grad_norm = {.count = 64}),
 
     ADAMW("one", 1, 1, PLAIN),
     ADAMW("tensors", 50021, 5, PLAIN),
     ADAMW("small norm", 1000, 3, .flags = LONG_RUN, .missing = " weight "),
     ADAMW("not finite", 100, 2, .flags = NO_CHORD),
     ADAMW("no weights", 1027, 7, .missing = " weight "),
+    ADAMW("short tensors", 40, 59, PLAIN),
+    ADAMW("fours", 32, 2, .flags = FOURS),
 
     SAMPLE("one", 1, 1, 0, 1, 1, PLAIN),
     SAMPLE("odd", 7, 131, 0, 0.9, 1, PLAIN),
@@ -189,6 +207,7 @@ __attribute__((unused)) static const op_case op_cases[] = {
     SAMPLE("top k and p", 20, 301, 40, 1, 0.9, PLAIN),
     SAMPLE("best", 9, 65, 0, 0, 1, .flags = WHOLE),
     SAMPLE("equal logits", 9, 65, 11, 1, 1, .flags = WHOLE),
+    SAMPLE("equal weights", 9, 65, 8, 1, 0.5, .flags = NO_CHORD),
     SAMPLE("large", 2, 701, 0, 1.1, 0.95, PLAIN),
 };
 /* clang-format on */

@@ -14,9 +14,9 @@ TEST_INLINE void *to_device(const void *host, size_t bytes) {
     return device;
 }
 
-/* The arrays as device memory; outputs and workspace uninitialised, as they are on a GPU. Those of reals begin `shift`
- * elements after an address of 16 bytes. */
-TEST_INLINE ct_status run_on_device_shifted(ct_op op, op_arrays *arrays, size_t shift) {
+/* The arrays as device memory; outputs and workspace uninitialised, as they are on a GPU. Those of reals, or the one
+ * numbered `alone` (-1: all), begin `shift` elements after an address of 16 bytes. */
+TEST_INLINE ct_status run_on_device_shifted(ct_op op, op_arrays *arrays, size_t shift, int alone) {
     ct_params params = arrays->params;
     char     *memory[64] = {NULL}, *device[64] = {NULL};
     ct_step  *step = to_device(&test_step, sizeof test_step);
@@ -26,7 +26,8 @@ TEST_INLINE ct_status run_on_device_shifted(ct_op op, op_arrays *arrays, size_t 
         if (!strcmp(f->name, "step")) memcpy((char *)&params + f->offset, &step, sizeof step);
         if (!arrays->block[i]) continue;
         bool   known = f->role == CT_ROLE_IN || f->role == CT_ROLE_ADD;
-        size_t before = ct_type_is_real(f->type) ? shift * arrays->element[i] : 0;
+        bool   shifted = ct_type_is_real(f->type) && (alone < 0 || alone == i);
+        size_t before = shifted ? shift * arrays->element[i] : 0;
         memory[i] = emulator_alloc(before + bytes);
         device[i] = memory[i] + before;
         if (known) emulator_write(device[i], array_of(arrays, i), bytes);
@@ -52,7 +53,7 @@ TEST_INLINE ct_status run_on_device_shifted(ct_op op, op_arrays *arrays, size_t 
     return clean ? status : CT_EFAIL;
 }
 TEST_INLINE ct_status run_on_device(ct_op op, op_arrays *arrays) {
-    return run_on_device_shifted(op, arrays, 0);
+    return run_on_device_shifted(op, arrays, 0, -1);
 }
 
 #endif

@@ -19,7 +19,7 @@
 /* what is tested at the moment */
 static struct {
     const char *program;
-    int         first_front_end, front_end, order;
+    int         first_front_end, front_end, order, shifted;
     ct_dtype    dtype;
     bool        failing;
 } now;
@@ -41,10 +41,20 @@ static bool same_bytes(const op_arrays *arrays) {
 
 /* In one order, arrays begin where nothing but a single number may be accessed: parameters do, packed one by one. */
 static ct_status run_in_this_order(ct_op op, op_arrays *arrays) {
-    CT_TRY(run_on_device_shifted(op, arrays, now.order == EMULATOR_ROUND_ROBIN ? 1 : 0));
+    CT_TRY(run_on_device_shifted(op, arrays, now.order == EMULATOR_ROUND_ROBIN ? 1 : 0, -1));
     if (same_bytes(arrays)) return CT_OK;
     print_error("%s: other bytes than in the order before\n", arrays->about->name);
     return CT_EFAIL;
+}
+
+/* One array alone begins half way between addresses for four numbers: kernels have to ask each. */
+static ct_status run_with_one_shifted(ct_op op, op_arrays *arrays) {
+    return run_on_device_shifted(op, arrays, 2, now.shifted);
+}
+static void each_shifted(const op_case *c) {
+    for (now.shifted = 0; now.shifted < ct_op_about(c->op)->field_count; now.shifted++)
+        if (ct_type_is_real(ct_op_about(c->op)->fields[now.shifted].type))
+            check_case(c, now.dtype, run_with_one_shifted);
 }
 
 static void parity_of_dtype(void **state, ct_dtype dtype) {
@@ -56,6 +66,8 @@ static void parity_of_dtype(void **state, ct_dtype dtype) {
             emulator_set_schedule((emulator_schedule){.order = (emulator_order)now.order, .seed = 7});
             check_op((ct_op)(intptr_t)*state, now.dtype, run_in_this_order);
         }
+        for (size_t i = 0; i < CT_COUNT(op_cases); i++)
+            if (op_cases[i].op == (ct_op)(intptr_t)*state && op_cases[i].flags & FOURS) each_shifted(&op_cases[i]);
     }
     now.failing = false;
 }
