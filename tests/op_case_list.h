@@ -42,9 +42,11 @@ __attribute__((unused)) static const op_case op_cases[] = {
     EMBED(rows_embed_backward, "whole", 130, 7, 90, 128, .flags = WHOLE),
     EMBED(rows_embed_backward, "long segments", 400, 3, 4, 20, .flags = WHOLE),
     EMBED(rows_embed_backward, "one segment", 300, 1, 1, 3, PLAIN),
+    EMBED(rows_embed_backward, "two segments", 600, 1, 2, 3, PLAIN),
     EMBED(rows_embed_backward, "a segment of whole tiles", 3 * CT_EMBED_TILE, 1, 1, 3, PLAIN),
     EMBED(rows_embed_backward, "segments of one", 9, 1, 1000, 5, PLAIN),
     EMBED(rows_embed_backward, "wide", 5, 4, 8, 516, PLAIN),
+    EMBED(rows_embed_backward, "large table", 450, 3, 2048, 3, PLAIN),
     EMBED(rows_embed_backward, "fours", 5, 4, 12, 8, .flags = FOURS),
 
     CASE(rotary_rows, "one", .params.rotary_rows = {.rows = 1, .sources = 1, .pairs = 1}),
