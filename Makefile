@@ -253,7 +253,7 @@ demo: ready ## from nothing to new music in out/demo (installs what is missing)
 	@$(MAKE) --no-print-directory all
 	@tests/demo.sh $(BIN)
 
-test test-all test-faults test-kernels: INSTALL := --tests
+test test-all test-faults test-kernels mutants: INSTALL := --tests
 test: ready ## unit and end-to-end tests (installs what is missing)
 	@$(MAKE) --no-print-directory test-run
 tools: $(TOOLS) ## measuring tools under build/<profile>/tools
@@ -273,6 +273,17 @@ test-faults: ready ## every place where a run can fail or be killed, and a hundr
 test-kernels: ready ## the kernels in every order of threads, also as PTX of each architecture
 	@CANTUS_PTX=all $(MAKE) --no-print-directory test-build
 	@CANTUS_PTX=all tests/run --only 'test_(bugs|cuda|instructions|machine|ptx|traffic)' $(BIN) $(B)
+
+# what tests/mutants/trial.py builds and runs with
+PARITY := $(foreach f,$(FLAVOURS),$(B)/tests/test_cuda_parity_$(f))
+mutants: export CXX := $(CT_CXX)
+$(foreach f,$(FLAVOURS),$(eval mutants: export FLAGS_$(f) = $$(ALL_CXXFLAGS) $$(FLAVOUR_$(f))))
+$(foreach f,$(FLAVOURS),$(eval mutants: export LINK_$(f) = $(B)/tests/emulator/test_cuda_parity.o $(B)/libemulator_$(f).a $(LIB) $$(LIBS) $$(CMOCKA_LIBS)))
+$(foreach f,$(FLAVOURS),$(eval mutants: export TEST_$(f) = $(B)/tests/test_cuda_parity_$(f)))
+mutants: ready ## are mistakes in the kernels caught (an hour)? ONLY='gelu.cu:3': these; N=50 SEED=1: so many
+	@[ -n "$(CT_CXX)" ] || { echo "make mutants: a C++ compiler is needed (make config says what was found)" >&2; exit 1; }
+	@$(MAKE) -s --no-print-directory $(PARITY)
+	@tests/mutants/run --only '$(ONLY)' $(if $(N),--number $(N)) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS))
 
 kernels-report: ## the table of kernels in kernels/README.md anew (needs nvcc)
 	@[ -n "$(PTX)" ] || { echo "make kernels-report: nvcc is needed (make config says what was found)" >&2; exit 1; }
@@ -314,4 +325,4 @@ clean: ## remove everything built
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all require deps ready demo test test-build test-run test-all test-faults test-kernels kernels-report tools fuzz fuzz-build reference lint tidy format readme install config clean help
+.PHONY: all require deps ready demo test test-build test-run test-all test-faults test-kernels mutants kernels-report tools fuzz fuzz-build reference lint tidy format readme install config clean help
