@@ -32,7 +32,8 @@ enum {
     CT_GELU_BLOCKS = 64,
     CT_NORM_BLOCK = 16384,
     CT_EMBED_CHUNKS = 128,
-    CT_EMBED_TILE = 128
+    CT_EMBED_TILE = 128,
+    CT_ATTENTION_STRIP = 8 /* queries whose sums of dG are kept apart, the fewest */
 };
 
 /* Everything that changes from step to step. */

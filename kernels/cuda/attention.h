@@ -153,14 +153,17 @@ __device__ __forceinline__ void read_rotary(const float *from, int left, bool wh
 template <class T, int HEAD, int ROWS, bool SPREAD = false> struct tile_of {
     static constexpr int SIZE = piece<T>::SIZE, STRIDE = HEAD + SIZE, PIECES = HEAD / 2 / SIZE,
                          ELEMENTS = ROWS * STRIDE;
-    static_assert(ROWS * PIECES % ATTENTION_THREADS == 0, "every thread has as many pieces");
+    static constexpr int ALL = ROWS * PIECES;
+    static_assert(ALL % ATTENTION_THREADS == 0 || ALL < ATTENTION_THREADS,
+                  "threads have as many pieces, or one or none");
 
     template <class F> static __device__ __forceinline__ void each(F &&what) {
 #pragma unroll(HEAD <= 64 ? 8 : 1)
-        for (int n = 0; n < ROWS * PIECES / ATTENTION_THREADS; n++) {
+        for (int n = 0; n < (ALL + ATTENTION_THREADS - 1) / ATTENTION_THREADS; n++) {
             const int i = (int)threadIdx.x + n * ATTENTION_THREADS, row = i % 8 + i / (8 * PIECES) * 8;
-            what(row * STRIDE + i / 8 % PIECES * SIZE, SPREAD ? row % 8 * (ROWS / 8) + row / 8 : row,
-                 i / 8 % PIECES * SIZE);
+            if (ALL >= ATTENTION_THREADS || i < ALL)
+                what(row * STRIDE + i / 8 % PIECES * SIZE, SPREAD ? row % 8 * (ROWS / 8) + row / 8 : row,
+                     i / 8 % PIECES * SIZE);
         }
     }
 
@@ -241,15 +244,16 @@ __device__ __forceinline__ float logit_of(float dot, float scale, const float *o
 enum { GROUP = WARP, MOST_GROUPS = 1024 };
 enum tile_kind { TILE_HIDDEN, TILE_PARTLY, TILE_WHOLE }; /* no pair is seen; some may be; all are */
 
-/* For queries first .. first + QUERIES - 1; groups up to `groups`. Who reads `kinds` needs a barrier before. */
-template <int QUERIES, class T>
-__device__ __forceinline__ void sort_out_keys(const attention_sizes<T> &p, slice s, int first, int groups,
-                                              unsigned char *kinds) {
+/* Own rows and, from group `begin` to `groups`, those of the other side, by the songs that own_song(i) and
+ * other_song(row) tell; -1: none. Who reads `kinds` needs a barrier before. */
+template <class Own, class Other>
+__device__ __forceinline__ void sort_out_songs(int count, Own own_song, int begin, int groups, Other other_song,
+                                               unsigned char *kinds) {
     const int lane = (int)threadIdx.x % WARP, warp = (int)threadIdx.x / WARP;
     int       lowest = INT32_MAX, highest = -1;
-    bool      one = true; /* song, of all queries */
-    for (int i = first + lane; i < min(first + QUERIES, p.tokens); i += WARP) {
-        const int song = p.song[s.b * p.tokens + i];
+    bool      one = true; /* song, of all own rows */
+    for (int i = lane; i < count; i += WARP) {
+        const int song = own_song(i);
         one = one && song >= 0;
         if (song < 0) continue;
         lowest = min(lowest, song);
@@ -258,13 +262,20 @@ __device__ __forceinline__ void sort_out_keys(const attention_sizes<T> &p, slice
     lowest = -warp_largest(-lowest);
     highest = warp_largest(highest);
     one = __all_sync(ALL_LANES, one) && lowest == highest;
-    for (int i = warp; i < min(groups, (int)MOST_GROUPS); i += ATTENTION_WARPS) {
-        const int row = i * GROUP + lane,
-                  song = row < p.memory + p.tokens ? *of_row(p, s, row, p.song_memory, p.song) : -1;
+    for (int i = begin + warp; i < min(groups, (int)MOST_GROUPS); i += ATTENTION_WARPS) {
+        const int  song = other_song(i * GROUP + lane);
         const bool some = __any_sync(ALL_LANES, lowest <= song && song <= highest);
         const bool all = __all_sync(ALL_LANES, one && song == lowest);
         if (lane == 0) kinds[i] = (unsigned char)(all ? TILE_WHOLE : some ? TILE_PARTLY : TILE_HIDDEN);
     }
+}
+/* For queries first .. first + QUERIES - 1; groups of keys up to `groups`. */
+template <int QUERIES, class T>
+__device__ __forceinline__ void sort_out_keys(const attention_sizes<T> &p, slice s, int first, int groups,
+                                              unsigned char *kinds) {
+    sort_out_songs(
+        min(QUERIES, p.tokens - first), [&](int i) { return p.song[s.b * p.tokens + first + i]; }, 0, groups,
+        [&](int j) { return j < p.memory + p.tokens ? *of_row(p, s, j, p.song_memory, p.song) : -1; }, kinds);
 }
 template <int KEYS> __device__ __forceinline__ tile_kind kind_of(const unsigned char *kinds, int tile) {
     const int first = tile * (KEYS / GROUP), end = first + KEYS / GROUP;

@@ -25,6 +25,7 @@
     OP(gelu)                                                                                                           \
     OP(gelu_backward)                                                                                                  \
     OP(attention)                                                                                                      \
+    OP(attention_backward)                                                                                             \
     OP(memory_update)                                                                                                  \
     OP(cross_entropy)                                                                                                  \
     OP(grad_norm)                                                                                                      \
