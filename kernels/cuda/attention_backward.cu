@@ -294,7 +294,7 @@ static __device__ __forceinline__ void add_shares(const float *share, const floa
 }
 
 template <int HEAD, bool OF_KEYS>
-static __global__ void __launch_bounds__(ATTENTION_THREADS)
+static __global__ void __launch_bounds__(ATTENTION_THREADS, HEAD <= 64 ? 2 : 3)
     attention_backward_f32_kernel(const attention_sizes<float> p, const backward_arrays<float> o, int slices) {
     typedef backward_f32<HEAD> of;
     constexpr int STRIDE = of::own_side::tile::STRIDE, LANE_ROWS = of::LANE_ROWS, COLUMNS_OF_LANE = HEAD / 32;
@@ -476,7 +476,7 @@ static __device__ __forceinline__ void write_sums(bf16 *tile, int row, const flo
 }
 
 template <int HEAD, bool OF_KEYS>
-static __global__ void __launch_bounds__(ATTENTION_THREADS)
+static __global__ void __launch_bounds__(ATTENTION_THREADS, HEAD + 32 * OF_KEYS <= 64 ? 3 : 2)
     attention_backward_bf16_kernel(const attention_sizes<bf16> p, const backward_arrays<bf16> o, int slices) {
     typedef backward_bf16<HEAD> of;
     constexpr int               STRIDE = of::own_side::tile::STRIDE;
