@@ -25,7 +25,8 @@ static inline size_t ct_dtype_wide_size(ct_dtype dtype) {
     return dtype == CT_F64 ? 8 : 4;
 }
 
-/* Parts that sums are cut into, the same for any number of threads; CT_LAYERNORM_BLOCKS, CT_EMBED: a GPU's. */
+/* Parts that sums are cut into, the same for any number of threads; CT_LAYERNORM_BLOCKS, CT_EMBED, CT_ATTENTION_STRIP,
+ * CT_DECODE: a GPU's. */
 enum {
     CT_LAYERNORM_PARTIALS = 64,
     CT_LAYERNORM_BLOCKS = 256,
@@ -33,7 +34,8 @@ enum {
     CT_NORM_BLOCK = 16384,
     CT_EMBED_CHUNKS = 128,
     CT_EMBED_TILE = 128,
-    CT_ATTENTION_STRIP = 8 /* queries whose sums of dG are kept apart, the fewest */
+    CT_ATTENTION_STRIP = 8, /* queries whose sums of dG are kept apart, the fewest */
+    CT_DECODE_PART = 128    /* rows of a cache whose sums are */
 };
 
 /* Everything that changes from step to step. */

@@ -165,6 +165,10 @@ __attribute__((unused)) static const op_case op_cases[] = {
     ATTENTION(attention_backward, "long memory", 1, 3, 128, 1, 32, 3, 50, 0, PLAIN),
     ATTENTION(attention_backward, "dropout", 2, 130, 70, 2, 34, 33, 60, 0.25f, .flags = SONGS),
     ATTENTION(attention_backward, "dropout, no G", 1, 100, 0, 3, 32, 1, 1, 0.1f, NO_G),
+    ATTENTION(attention_backward, "whole tiles", 1, 140, 40, 1, 64, 9, 30, 0.1f, PLAIN),
+    ATTENTION(attention_backward, "head of 128", 1, 37, 45, 1, 128, 37, 20, 0, .flags = SONGS),
+    ATTENTION(attention_backward, "head of 96", 1, 35, 0, 2, 96, 3, 3, 0.1f, PLAIN),
+    ATTENTION(attention_backward, "memory alone", 2, 0, 5, 1, 4, 2, 2, 0, PLAIN),
 
     MEMORY("one", 1, 1, 1, 1, PLAIN),
     MEMORY("wraps", 3, 5, 7, 33, PLAIN),
@@ -178,6 +182,8 @@ __attribute__((unused)) static const op_case op_cases[] = {
     DECODE("odd", 5, 37, 3, 6, 9, PLAIN),
     DECODE("wide", 9, 130, 2, 64, 40, .flags = LONG_RUN),
     DECODE("no G", 4, 70, 2, 32, 1, .missing = " g segment "),
+    DECODE("parts", 2, 300, 2, 128, 17, .flags = LONG_RUN),
+    DECODE("a part and one", 2, 129, 1, 20, 5, .flags = LONG_RUN),
 
     ENTROPY("one", 1, 1, PLAIN),
     ENTROPY("odd", 131, 331, PLAIN),

@@ -26,6 +26,7 @@
     OP(gelu_backward)                                                                                                  \
     OP(attention)                                                                                                      \
     OP(attention_backward)                                                                                             \
+    OP(attention_decode)                                                                                               \
     OP(memory_update)                                                                                                  \
     OP(cross_entropy)                                                                                                  \
     OP(grad_norm)                                                                                                      \

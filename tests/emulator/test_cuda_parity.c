@@ -87,44 +87,63 @@ static int say_how_to_repeat(void **state) {
     return 0;
 }
 
-/* linear_rows promises a row the same bytes whatever stands beside it. */
-static void rows_alone_of_dtype(ct_dtype dtype) {
-    enum { ROWS = 11, IN = 133, OUT = 7 };
-    const op_case c = {.op = CT_OP_linear_rows,
-                       .name = "linear_rows alone",
-                       .params.linear_rows = {.rows = ROWS, .in = IN, .out = OUT}};
-    op_arrays     all = op_arrays_make(&c, dtype);
-    const size_t  real = ct_dtype_size(dtype), row = OUT * real;
-    unsigned char y[ROWS * OUT * sizeof(float)], alone[OUT * sizeof(float)];
-    ct_params     params = all.params;
-    char         *x = to_device(params.linear_rows.x, ROWS * IN * real);
-    void         *device_y = emulator_alloc(ROWS * row);
-    params.linear_rows.w = to_device(params.linear_rows.w, OUT * IN * real);
-    params.linear_rows.bias = to_device(params.linear_rows.bias, row);
-    params.linear_rows.x = x;
-    params.linear_rows.y = device_y;
-    assert_int_equal(ct_op_run(ct_backend_cuda(), CT_OP_linear_rows, &params), CT_OK);
-    emulator_read(y, device_y, ROWS * row);
-    params.linear_rows.rows = 1;
-    for (size_t n = 0; n < ROWS; n++) {
-        params.linear_rows.x = x + n * IN * real;
-        assert_int_equal(ct_op_run(ct_backend_cuda(), CT_OP_linear_rows, &params), CT_OK);
-        emulator_read(alone, device_y, row);
-        assert_memory_equal(alone, y + n * row, row);
+static void set_field(op_arrays *a, const char *name, ct_params *params, void *value, size_t bytes) {
+    memcpy((char *)params + a->info->fields[field_index(a->info, name)].offset, value, bytes);
+}
+/* linear_rows and attention_decode promise a row the same bytes whatever stands beside it.
+ * size: the field that says how many rows; shared: arrays that all of them read, " field field " */
+static void each_alone(const op_case *c, ct_dtype dtype, const char *size, const char *shared) {
+    op_arrays all = op_arrays_make(c, dtype);
+    char     *device[64] = {NULL};
+    const int y = field_index(all.info, "y");
+    ct_params params = all.params;
+    int64_t   rows, one = 1;
+    memcpy(&rows, (char *)&params + all.info->fields[field_index(all.info, size)].offset, sizeof rows);
+    for (int i = 0; i < all.info->field_count; i++) {
+        if (!all.block[i]) continue;
+        size_t bytes = (size_t)all.count[i] * all.element[i];
+        bool   known = all.info->fields[i].role == CT_ROLE_IN || all.info->fields[i].role == CT_ROLE_ADD;
+        device[i] = known ? to_device(array_of(&all, i), bytes) : emulator_alloc(bytes);
+        set_field(&all, all.info->fields[i].name, &params, &device[i], sizeof device[i]);
     }
-    emulator_free((void *)(uintptr_t)params.linear_rows.w);
-    emulator_free((void *)(uintptr_t)params.linear_rows.bias);
-    emulator_free(x);
-    emulator_free(device_y);
+    const size_t   row = (size_t)all.count[y] * all.element[y] / (size_t)rows;
+    unsigned char *together = array_of(&all, y), *alone = malloc(row);
+    char          *device_alone = emulator_alloc(row);
+    assert_int_equal(ct_op_run(ct_backend_cuda(), c->op, &params), CT_OK);
+    emulator_read(together, device[y], row * (size_t)rows);
+    set_field(&all, size, &params, &one, sizeof one);
+    for (int64_t n = 0; n < rows; n++) {
+        for (int i = 0; i < all.info->field_count; i++) {
+            const char *name = all.info->fields[i].name;
+            if (!all.block[i] || named(shared, name) || all.info->fields[i].role == CT_ROLE_TMP) continue;
+            char *from = device[i] + n * (all.count[i] / rows) * (int64_t)all.element[i];
+            set_field(&all, name, &params, i == y ? &device_alone : &from, sizeof from);
+        }
+        assert_int_equal(ct_op_run(ct_backend_cuda(), c->op, &params), CT_OK);
+        emulator_read(alone, device_alone, row);
+        assert_memory_equal(alone, together + (size_t)n * row, row);
+    }
+    for (int i = 0; i < all.info->field_count; i++) emulator_free(device[i]);
+    emulator_free(device_alone);
+    free(alone);
     assert_int_equal(emulator_report_count(), 0);
     op_arrays_free(&all);
 }
 static void rows_alone(void **state) {
+    static const op_case linear = {
+        .op = CT_OP_linear_rows, .name = "linear_rows alone", .params.linear_rows = {.rows = 11, .in = 133, .out = 7}};
+    static const op_case decode = {
+        .op = CT_OP_attention_decode,
+        .name = "attention_decode alone",
+        .flags = SONGS, /* no sequence rests */
+        .params.attention_decode = {.batch = 5, .capacity = 150, .heads = 2, .head = 6, .keys = 9, .scale = 0.5}};
     (void)state;
     for (int front_end = now.first_front_end; front_end < emulator_front_ends(); front_end++) {
         emulator_use_front_end(front_end);
-        rows_alone_of_dtype(CT_F32);
-        rows_alone_of_dtype(CT_BF16);
+        for (int dtype = 0; dtype < 2; dtype++) {
+            each_alone(&linear, dtype ? CT_BF16 : CT_F32, "rows", " w bias ");
+            each_alone(&decode, dtype ? CT_BF16 : CT_F32, "batch", "");
+        }
     }
 }
 
