@@ -11,10 +11,10 @@
  * head a row. Batch-invariant, the same bytes always. Sequences that rest (length < 0) are not touched. Heads up to
  * 128.
  */
+#include "kernels/cuda/attention.h"
 #include "kernels/cuda/four.h"
-#include "kernels/cuda/reduce.h"
 
-enum { THREADS = 128, MOST_HEAD = 128, PART = CT_DECODE_PART };
+enum { THREADS = 128, PART = CT_DECODE_PART };
 static_assert(PART == THREADS, "a thread for each row's share");
 
 template <class T> struct decode {
@@ -119,9 +119,7 @@ static __global__ void __launch_bounds__(MOST_HEAD) decode_join_kernel(int parts
 }
 
 CT_CUDA_REAL(attention_decode) {
-    if (p->head <= 0 || p->head % 2 || p->head > MOST_HEAD)
-        return ct_fail(CT_EFAIL, "head of %lld: the cuda backend takes even ones up to %d", (long long)p->head,
-                       MOST_HEAD);
+    CT_TRY(attention_check(p->head));
     T        *keys = (T *)p->key_cache, *values = (T *)p->value_cache;
     decode<T> d = {(int)p->capacity,
                    (int)p->heads,
