@@ -56,7 +56,7 @@ struct pair_gradient {
 static __device__ __forceinline__ pair_gradient gradient_of(query_side q, key_side k, bool seen, float scale, float dot,
                                                             float dshare, float factor) {
     if (!seen && (q.song != k.song || k.row > q.last)) return {0, 0};
-    const float share = exp2f(logit_of(dot, scale, q.g, k.segment) - q.log_sum);
+    const float share = exp2_approx(logit_of(dot, scale, q.g, k.segment) - q.log_sum);
     return {share * factor, share * (factor * dshare - q.row_sum)};
 }
 
