@@ -42,9 +42,9 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS)
 
 /* ---- one pair */
 struct query_side {
-    int          song, last; /* the last row it may see, by time; -1: no such query */
-    const float *g;          /* its segment's row of G, or NULL */
-    float        log_sum, row_sum;
+    int   song, last; /* the last row it may see, by time; -1: no such query */
+    int   g;          /* where its segment's row of G begins in the slice's table */
+    float log_sum, row_sum;
 };
 struct key_side {
     int song, segment, row;
@@ -52,11 +52,11 @@ struct key_side {
 struct pair_gradient {
     float share, logit; /* P', dlogit */
 };
-/* From <q, k> and <dy, v>; factor: what dropout multiplies the share with. */
-static __device__ __forceinline__ pair_gradient gradient_of(query_side q, key_side k, bool seen, float scale, float dot,
-                                                            float dshare, float factor) {
+/* From <q, k> and <dy, v>. table: the slice's G or NULL; factor: what dropout multiplies the share with. */
+static __device__ __forceinline__ pair_gradient gradient_of(const float *table, query_side q, key_side k, bool seen,
+                                                            float scale, float dot, float dshare, float factor) {
     if (!seen && (q.song != k.song || k.row > q.last)) return {0, 0};
-    const float share = exp2_approx(logit_of(dot, scale, q.g, k.segment) - q.log_sum);
+    const float share = exp2_approx(logit_of(dot, scale, table ? table + q.g : nullptr, k.segment) - q.log_sum);
     return {share * factor, share * (factor * dshare - q.row_sum)};
 }
 
@@ -64,11 +64,10 @@ static __device__ __forceinline__ pair_gradient gradient_of(query_side q, key_si
 template <class T>
 static __device__ __forceinline__ query_side query_of(const attention_sizes<T> &p, const backward_arrays<T> &o, slice s,
                                                       int i) {
-    const int    token = s.b * p.tokens + i, at = (s.b * p.heads + s.h) * p.tokens + i;
-    const float *table = table_of(p, s);
-    if (i >= p.tokens || p.song[token] < 0) return {NO_SONG, -1, nullptr, 0, 0};
-    return {p.song[token], p.memory + i, table ? table + (int64_t)p.segment_query[token] * p.keys : nullptr,
-            o.lse[at] * (float)LOG2_E, o.row_sum[at]};
+    const int token = s.b * p.tokens + i, at = (s.b * p.heads + s.h) * p.tokens + i;
+    if (i >= p.tokens || p.song[token] < 0) return {NO_SONG, -1, 0, 0, 0};
+    return {p.song[token], p.memory + i, p.g ? p.segment_query[token] * p.keys : 0, o.lse[at] * (float)LOG2_E,
+            o.row_sum[at]};
 }
 template <class T> static __device__ __forceinline__ key_side key_of(const attention_sizes<T> &p, slice s, int j) {
     key_side k = {NO_SONG, 0, j};
@@ -108,11 +107,9 @@ template <> struct other_rows<true> { /* queries */
         if (array == 2) cp_async_4(log_sum + i, o.lse + row, there);
         if (array == 3) cp_async_4(row_sum + i, o.row_sum + row, there);
     }
-    /* g: the slice's part of G */
-    template <class T>
-    __device__ __forceinline__ query_side at(const attention_sizes<T> &p, const float *g, int i, int first) const {
-        return {song[i], first + i < p.tokens ? p.memory + first + i : -1,
-                g ? g + (int64_t)segment[i] * p.keys : nullptr, log_sum[i] * (float)LOG2_E, row_sum[i]};
+    template <class T> __device__ __forceinline__ query_side at(const attention_sizes<T> &p, int i, int first) const {
+        return {song[i], first + i < p.tokens ? p.memory + first + i : -1, segment[i] * p.keys,
+                log_sum[i] * (float)LOG2_E, row_sum[i]};
     }
 };
 
@@ -311,7 +308,7 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, HEAD <= 64 ? 2 : 3)
     const bool         drops = dropout_on(p);
     const dropout_draw draw = drops ? dropout_of(p, w.s) : dropout_draw();
     const float        scale = (float)(p.scale * LOG2_E), factor = drops ? 1 / (1 - p.dropout) : 1;
-    const float       *g = table_of(p, w.s);
+    const float       *table = table_of(p, w.s);
     const strip_sums   sums = OF_KEYS ? strip_sums() : strip_sums_of<of::STRIP>(p, o.dg, w.s, w.first + strip);
     query_side         query[LANE_ROWS];
     key_side           key[LANE_ROWS];
@@ -357,12 +354,12 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, HEAD <= 64 ? 2 : 3)
             query_side q = {};
             key_side   k = {};
             if constexpr (OF_KEYS)
-                q = numbers->at(p, g, i, first);
+                q = numbers->at(p, i, first);
             else
                 k = numbers->at(i, first);
 #pragma unroll
             for (int r = 0; r < LANE_ROWS; r++) {
-                const pair_gradient d = gradient_of(OF_KEYS ? q : query[r], OF_KEYS ? key[r] : k, seen, scale,
+                const pair_gradient d = gradient_of(table, OF_KEYS ? q : query[r], OF_KEYS ? key[r] : k, seen, scale,
                                                     dot[r][c], dshare[r][c], kept >> (4 * r + c) & 1 ? factor : 0);
                 dot[r][c] = d.logit;
                 dshare[r][c] = d.share;
@@ -492,7 +489,7 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, HEAD + 32 * OF_KEYS 
     const bool         drops = dropout_on(p);
     const dropout_draw draw = drops ? dropout_of(p, w.s) : dropout_draw();
     const float        scale = (float)(p.scale * LOG2_E), factor = drops ? 1 / (1 - p.dropout) : 1;
-    const float       *g = table_of(p, w.s);
+    const float       *table = table_of(p, w.s);
     const strip_sums   sums = OF_KEYS ? strip_sums() : strip_sums_of<of::STRIP>(p, o.dg, w.s, w.first + strip);
     query_side         query[2];
     key_side           key[2];
@@ -541,13 +538,13 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, HEAD + 32 * OF_KEYS 
                 query_side q = {};
                 key_side   k = {};
                 if constexpr (OF_KEYS)
-                    q = numbers[stage].at(p, g, i, first);
+                    q = numbers[stage].at(p, i, first);
                 else
                     k = numbers[stage].at(i, first);
 #pragma unroll
                 for (int e = side; e < 4; e += 2) {
                     const pair_gradient d =
-                        gradient_of(OF_KEYS ? q : query[e / 2], OF_KEYS ? key[e / 2] : k, seen, scale, dot[n][e],
+                        gradient_of(table, OF_KEYS ? q : query[e / 2], OF_KEYS ? key[e / 2] : k, seen, scale, dot[n][e],
                                     dshare[n][e], kept >> (4 * n + e) & 1 ? factor : 0);
                     dot[n][e] = d.logit;
                     dshare[n][e] = d.share;

@@ -54,23 +54,25 @@ struct key_runs {
 
 /* What a warp sums for its strip of queries. All of its functions are warp-wide. */
 struct strip_sums {
-    float *dg, *partial; /* the slice's [queries][keys], the strip's [2][keys]; NULL: nothing is wanted */
-    int    keys, count;  /* count: queries of the strip that there are */
-    int    segment;      /* of the strip's query number `lane`; -1: there is none */
+    harmony_sums to;
+    int          keys, row, partial_row; /* the rows of to.dg and to.partial where the slice's and the strip's begin */
+    int          count, segment;         /* queries that there are; segment of number `lane`, -1: there is none */
 
     /* what(first, end, row): a run of queries and where it is summed */
     template <class F> __device__ __forceinline__ void each_run(F &&what) const {
-        if (!dg) return;
+        if (!to.dg) return;
         for (int first = 0, end; first < count; first = end) {
             const int here = __shfl_sync(ALL_LANES, segment, first);
             end = first + __popc(__ballot_sync(ALL_LANES, segment == here));
-            what(first, end, first == 0 ? partial : end == count ? partial + keys : dg + (int64_t)here * keys);
+            const bool inside = first > 0 && end < count;
+            what(first, end,
+                 (inside ? to.dg : to.partial) + (int64_t)(inside ? row + here : partial_row + (first > 0)) * keys);
         }
     }
     __device__ __forceinline__ void begin() const {
         const int lane = (int)threadIdx.x % WARP;
-        each_run([&](int, int, float *row) {
-            for (int k = lane; k < keys; k += WARP) row[k] = 0;
+        each_run([&](int, int, float *sums) {
+            for (int k = lane; k < keys; k += WARP) sums[k] = 0;
         });
         __syncwarp();
     }
@@ -78,11 +80,11 @@ struct strip_sums {
     /* A tile of dlogit, as attention_backward.cu's lanes hold it, and its keys' segments; keys from `end` on are none.
      */
     __device__ __forceinline__ void add_bf16(const float dlogit[4][4], const int *segments, int first, int end) const {
-        if (!dg) return;
-        const int      lane = (int)threadIdx.x % WARP, row = lane / 4;
+        if (!to.dg) return;
+        const int      lane = (int)threadIdx.x % WARP, own = lane / 4;
         const key_runs runs(segments, first, end);
-        each_run([&](int from, int to, float *sums) {
-            const bool low = from <= row && row < to, high = from <= row + 8 && row + 8 < to;
+        each_run([&](int from, int past, float *sums) {
+            const bool low = from <= own && own < past, high = from <= own + 8 && own + 8 < past;
             float      x[8];
 #pragma unroll
             for (int i = 0; i < 8; i++) x[i] = (low ? dlogit[i / 2][i % 2] : 0) + (high ? dlogit[i / 2][i % 2 + 2] : 0);
@@ -94,16 +96,16 @@ struct strip_sums {
     template <int LANE_ROWS>
     __device__ __forceinline__ void add_f32(const float dlogit[LANE_ROWS][4], const int *segments, int first,
                                             int end) const {
-        if (!dg) return;
+        if (!to.dg) return;
         const int      lane = (int)threadIdx.x % WARP;
         const key_runs runs(segments, first, end);
-        each_run([&](int from, int to, float *sums) {
+        each_run([&](int from, int past, float *sums) {
             float x[4] = {0, 0, 0, 0};
 #pragma unroll
             for (int r = 0; r < LANE_ROWS; r++)
 #pragma unroll
                 for (int c = 0; c < 4; c++)
-                    if (from <= lane / 8 + 4 * r && lane / 8 + 4 * r < to) x[c] += dlogit[r][c];
+                    if (from <= lane / 8 + 4 * r && lane / 8 + 4 * r < past) x[c] += dlogit[r][c];
             sum_rows<4>(x); /* x[0]: of column 4 (l % 8) + l / 8 */
             runs.add(__shfl_sync(ALL_LANES, x[0], lane % 4 * 8 + lane / 4), sums);
         });
@@ -130,14 +132,11 @@ struct strip_sums {
 /* The strip of STRIP queries from `first` on. */
 template <int STRIP, class T>
 __device__ __forceinline__ strip_sums strip_sums_of(const attention_sizes<T> &p, harmony_sums to, slice s, int first) {
-    const int64_t number = (int64_t)s.b * p.heads + s.h;
-    const int     lane = (int)threadIdx.x % WARP, strips = (p.tokens + STRIP - 1) / STRIP;
-    strip_sums    w = {nullptr, nullptr, p.keys, min((int)STRIP, p.tokens - first), -1};
-    if (!to.dg) return w;
-    w.dg = to.dg + number * p.queries * p.keys;
-    w.partial = to.partial + (number * strips + first / STRIP) * 2 * p.keys;
-    if (lane < w.count) w.segment = p.segment_query[(int64_t)s.b * p.tokens + first + lane];
-    return w;
+    const int  number = s.b * p.heads + s.h, strips = (p.tokens + STRIP - 1) / STRIP;
+    const int  lane = (int)threadIdx.x % WARP, count = min((int)STRIP, p.tokens - first);
+    strip_sums sums = {to, p.keys, number * p.queries, (number * strips + first / STRIP) * 2, count, -1};
+    if (to.dg && lane < count) sums.segment = p.segment_query[s.b * p.tokens + first + lane];
+    return sums;
 }
 
 /* The first query of a batch row whose segment is `segment` or a later one. */
