@@ -138,6 +138,8 @@ __attribute__((unused)) static const op_case op_cases[] = {
     GELU(gelu_backward, "fours", 3, 8, .flags = FOURS),
 
     ATTENTION(attention, "one", 1, 1, 0, 1, 2, 1, 1, 0, PLAIN),
+    ATTENTION(attention, "empty memory", 2, 63, 33, 1, 32, 5, 9, 0, .flags = NO_CHORD),
+    ATTENTION(attention, "half a memory", 1, 37, 64, 1, 64, 5, 9, 0, .flags = NO_CHORD),
     ATTENTION(attention, "odd", 2, 7, 0, 3, 6, 7, 7, 0, PLAIN),
     ATTENTION(attention, "a tile", 1, 64, 0, 2, 32, 16, 16, 0, PLAIN),
     ATTENTION(attention, "no G", 2, 130, 0, 2, 16, 1, 1, 0, NO_G),
@@ -156,6 +158,8 @@ __attribute__((unused)) static const op_case op_cases[] = {
     ATTENTION(attention, "very long memory", 1, 2, 32861, 1, 2, 2, 31, 0, .flags = LONG_RUN),
     ATTENTION(attention, "empty", 2, 0, 5, 1, 4, 2, 2, 0, PLAIN),
     ATTENTION(attention_backward, "one", 1, 1, 0, 1, 2, 1, 1, 0, PLAIN),
+    ATTENTION(attention_backward, "empty memory", 2, 63, 33, 1, 32, 5, 9, 0, .flags = NO_CHORD),
+    ATTENTION(attention_backward, "half a memory", 1, 37, 64, 1, 64, 5, 9, 0, .flags = NO_CHORD),
     ATTENTION(attention_backward, "odd", 2, 7, 0, 3, 6, 7, 7, 0, PLAIN),
     ATTENTION(attention_backward, "a tile", 1, 64, 0, 2, 32, 16, 16, 0, PLAIN),
     ATTENTION(attention_backward, "no G", 2, 130, 0, 2, 16, 1, 1, 0, NO_G),
