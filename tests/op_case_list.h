@@ -36,6 +36,10 @@ __attribute__((unused)) static const op_case op_cases[] = {
     EMBED(rows_embed, "whole", 130, 7, 90, 128, .flags = WHOLE),
     EMBED(rows_embed, "wide", 5, 4, 8, 260, PLAIN),
     EMBED(rows_embed, "fours", 5, 4, 12, 8, .flags = FOURS),
+    EMBED(rows_embed, "two past fours", 20, 9, 40, 34, PLAIN),
+    EMBED(rows_embed, "three past fours", 20, 6, 40, 39, PLAIN),
+    EMBED(rows_embed, "no columns", 20, 0, 5, 7, PLAIN),
+    EMBED(rows_embed, "no columns, fours", 20, 0, 5, 8, PLAIN),
     EMBED(rows_embed_backward, "one", 1, 1, 1, 1, PLAIN),
     EMBED(rows_embed_backward, "odd", 37, 5, 61, 33, PLAIN),
     EMBED(rows_embed_backward, "empty", 0, 3, 9, 8, PLAIN),
@@ -48,6 +52,11 @@ __attribute__((unused)) static const op_case op_cases[] = {
     EMBED(rows_embed_backward, "wide", 5, 4, 8, 516, PLAIN),
     EMBED(rows_embed_backward, "large table", 450, 3, 2048, 3, PLAIN),
     EMBED(rows_embed_backward, "fours", 5, 4, 12, 8, .flags = FOURS),
+    EMBED(rows_embed_backward, "two past fours", 40, 5, 6, 34, PLAIN),
+    EMBED(rows_embed_backward, "three past fours", 1300, 1, 1, 7, PLAIN),
+    EMBED(rows_embed_backward, "longer segment", 1300, 1, 1, 4, PLAIN),
+    EMBED(rows_embed_backward, "many entries", 9300, 1, 1500, 1, PLAIN),
+    EMBED(rows_embed_backward, "many table rows", 9, 1, 5000, 2, PLAIN),
 
     CASE(rotary_rows, "one", .params.rotary_rows = {.rows = 1, .sources = 1, .pairs = 1}),
     CASE(rotary_rows, "odd", .params.rotary_rows = {.rows = 167, .sources = 3, .pairs = 17}),
@@ -59,6 +68,8 @@ __attribute__((unused)) static const op_case op_cases[] = {
     HARMONY(harmony, "no theory", 2, 2, 9, 11, 3, 0, .missing = " w phi "),
     HARMONY(harmony, "theory alone", 2, 2, 9, 11, 3, 2, .missing = " e d "),
     HARMONY(harmony, "no chord", 2, 2, 9, 11, 3, 2, .flags = NO_CHORD),
+    HARMONY(harmony, "heads", 1, 7, 3, 4, 2, 2, PLAIN),
+    HARMONY(harmony, "heads, theory alone", 1, 7, 3, 4, 2, 2, .missing = " e d "),
     HARMONY(harmony, "whole", 2, 4, 17, 18, 3, 2, .flags = WHOLE),
     HARMONY(harmony, "large", 3, 4, 60, 61, 7, 3, PLAIN),
     HARMONY(harmony, "no batch", 0, 2, 3, 4, 2, 1, PLAIN),
@@ -71,6 +82,9 @@ __attribute__((unused)) static const op_case op_cases[] = {
     HARMONY(harmony_backward, "no chord", 2, 2, 9, 11, 3, 2, .flags = NO_CHORD),
     HARMONY(harmony_backward, "whole", 2, 4, 17, 18, 3, 2, .flags = WHOLE),
     HARMONY(harmony_backward, "few chords", 2, 2, 130, 17, 1, 1, PLAIN),
+    HARMONY(harmony_backward, "many keys", 1, 1, 3, 1100, 2, 1, PLAIN),
+    HARMONY(harmony_backward, "many queries", 1, 1, 1100, 3, 1, 1, PLAIN),
+    HARMONY(harmony_backward, "batch", 7, 1, 2, 3, 1, 1, PLAIN),
     HARMONY(harmony_backward, "no batch", 0, 2, 3, 4, 2, 1, PLAIN),
 
     MLP(harmony_mlp, "one", 1, 1, 1, 1, 1, 1, 1, PLAIN),
@@ -82,6 +96,9 @@ __attribute__((unused)) static const op_case op_cases[] = {
     MLP(harmony_mlp_backward, "odd", 2, 3, 7, 11, 4, 5, 19, PLAIN),
     MLP(harmony_mlp_backward, "no chord", 2, 2, 3, 4, 2, 3, 8, .flags = NO_CHORD),
     MLP(harmony_mlp_backward, "wide", 1, 1, 9, 5, 2, 3, 40, PLAIN),
+    MLP(harmony_mlp_backward, "many keys", 1, 1, 2, 1100, 1, 1, 1, PLAIN),
+    MLP(harmony_mlp_backward, "many queries", 1, 1, 1100, 3, 1, 1, 1, PLAIN),
+    MLP(harmony_mlp_backward, "batch", 7, 1, 2, 3, 1, 1, 1, PLAIN),
     MLP(harmony_mlp_backward, "no batch", 0, 2, 3, 4, 2, 3, 8, PLAIN),
     MLP(harmony_mlp_backward, "whole", 2, 3, 7, 11, 4, 5, 7, .flags = WHOLE),
 
@@ -122,6 +139,8 @@ __attribute__((unused)) static const op_case op_cases[] = {
     LINEAR(linear_rows, "many", 16, 256, 300, PLAIN),
     LINEAR(linear_rows, "no bias", 5, 64, 33, .missing = " bias "),
     LINEAR(linear_rows, "whole", 7, 131, 67, .flags = WHOLE),
+    LINEAR(linear_rows, "one past fours", 9, 129, 5, PLAIN),
+    LINEAR(linear_rows, "two past fours", 9, 130, 5, PLAIN),
     LINEAR(linear_rows, "empty", 0, 8, 8, PLAIN),
     LINEAR(linear_rows, "fours", 3, 8, 5, .flags = FOURS),
 
@@ -131,6 +150,8 @@ __attribute__((unused)) static const op_case op_cases[] = {
     GELU(gelu, "fours", 2, 6, .flags = FOURS),
     GELU(gelu_backward, "one", 1, 1, PLAIN),
     GELU(gelu_backward, "odd", 67, 131, PLAIN),
+    GELU(gelu_backward, "one past fours", 300, 129, PLAIN),
+    GELU(gelu_backward, "two past fours", 300, 130, PLAIN),
     GELU(gelu_backward, "large", 523, 128, PLAIN),
     GELU(gelu_backward, "no bias", 3, 1001, .missing = " dbias "),
     GELU(gelu_backward, "in place", 70, 132, .alias = "dx", .alias_of = "dy"),
@@ -181,6 +202,8 @@ __attribute__((unused)) static const op_case op_cases[] = {
     MEMORY("no memory", 2, 3, 0, 16, PLAIN),
     MEMORY("wide", 1, 2, 3, 701, PLAIN),
     MEMORY("fours", 2, 2, 3, 8, .flags = FOURS),
+    MEMORY("wider", 1, 2, 2, 4100, PLAIN),
+    MEMORY("past fours", 1, 1, 1, 4101, PLAIN),
 
     DECODE("one", 1, 1, 1, 2, 1, PLAIN),
     DECODE("odd", 5, 37, 3, 6, 9, PLAIN),
@@ -221,6 +244,8 @@ __attribute__((unused)) static const op_case op_cases[] = {
     SAMPLE("equal logits", 9, 65, 11, 1, 1, .flags = WHOLE),
     SAMPLE("equal weights", 9, 65, 8, 1, 0.5, .flags = NO_CHORD),
     SAMPLE("large", 2, 701, 0, 1.1, 0.95, PLAIN),
+    SAMPLE("larger", 1, 1500, 0, 1.1, 0.95, PLAIN),
+    SAMPLE("far apart", 2, 1100, 0, 0.25, 0.95, .flags = LONG_RUN),
 };
 /* clang-format on */
 

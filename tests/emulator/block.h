@@ -107,7 +107,7 @@ struct front_end {
     std::string name;
     void (*begin)(const front_end &self);             /* it is in use from now on */
     const char *(*take_over)(machine_launch &launch); /* NULL, or why it can't */
-    int (*unexecuted)(void (*tell)(const char *instruction));
+    int (*unexecuted)(bool each, void (*tell)(const char *line));
 };
 void launch_add_front_end(const front_end &added);
 

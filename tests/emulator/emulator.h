@@ -47,9 +47,9 @@ void emulator_set_schedule(emulator_schedule schedule);
 int         emulator_front_ends(void);
 const char *emulator_front_end(int number); /* its name: "C++", "PTX of sm_90" */
 void        emulator_use_front_end(int number);
-/* Instructions of this front end's kernels, of those launched, that no thread has executed; each is told. -1: it can't
- * tell. */
-int         emulator_unexecuted(void (*tell)(const char *instruction));
+/* Instructions of this front end's kernels, of those launched, that no thread has executed: a line for each kernel that
+ * has some, after it one for each of them if asked. How many they are in all; -1: it can't tell. */
+int         emulator_unexecuted(bool each, void (*tell)(const char *line));
 
 /* ---- what launches cost (PTX): requests of warps to device memory and the sectors of 32 bytes they touch, requests to
  * shared memory and the passes over its banks; beside them the fewest that the same bytes could cost */

@@ -43,8 +43,8 @@ void emulator_use_front_end(int number) {
     in_use = &front_ends()[(size_t)number];
     in_use->begin(*in_use);
 }
-int emulator_unexecuted(void (*tell)(const char *instruction)) {
-    return in_use ? in_use->unexecuted(tell) : -1;
+int emulator_unexecuted(bool each, void (*tell)(const char *line)) {
+    return in_use ? in_use->unexecuted(each, tell) : -1;
 }
 
 /* ---- a block's place in memory, kept between launches */

@@ -6,6 +6,7 @@
 #include "tests/emulator/block.h"
 #include "tests/emulator/checker.h"
 
+#include <cxxabi.h>
 #include <dirent.h>
 #include <elf.h>
 #include <link.h>
@@ -126,19 +127,34 @@ static const char *take_over(machine_launch &launch) {
     return nullptr;
 }
 
-static int unexecuted(void (*tell)(const char *instruction)) {
-    int count = 0;
+/* A kernel's name and its parameters' types, as in the source; the PTX's where it is none of C++. */
+static std::string name_in_source(const std::string &name) {
+    int         status;
+    char       *text = abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status);
+    std::string result = text ? text : name;
+    free(text);
+    return result;
+}
+
+static int unexecuted(bool each, void (*tell)(const char *line)) {
+    int all_left = 0;
     for (const auto &program : *in_use)
         for (const auto &function : program->functions) {
             if (!launched.count(function.second)) continue;
-            for (const ptx_instruction &i : function.second->code) {
-                if (i.executed) continue;
-                std::string source = i.file ? std::string(i.file) + ":" + std::to_string(i.source_line) : "";
-                tell((program->file + ":" + std::to_string(i.line) + ": " + i.text + "  " + source).c_str());
-                count++;
-            }
+            const std::vector<ptx_instruction> &code = function.second->code;
+            auto left = std::count_if(code.begin(), code.end(), [](const ptx_instruction &i) { return !i.executed; });
+            if (left == 0) continue;
+            all_left += (int)left;
+            tell((name_in_source(function.first) + ": " + std::to_string(left) + " of " +
+                  std::to_string(code.size() - 1) + " instructions never executed")
+                     .c_str()); /* the last is not theirs */
+            for (const ptx_instruction &i : code)
+                if (each && !i.executed)
+                    tell(("    " + program->file + ":" + std::to_string(i.line) + ": " + i.text + "  " +
+                          (i.file ? std::string(i.file) + ":" + std::to_string(i.source_line) : ""))
+                             .c_str());
         }
-    return count;
+    return all_left;
 }
 
 /* ---- PTX lies in folders beside the program: ptx/sm_90/layernorm.ptx. Each is a front end from the start, by itself
