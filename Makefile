@@ -186,10 +186,10 @@ $(B)/tests/%_ptx: $(B)/tests/emulator/%.o $(PTX_FRONT_END) $(B)/libemulator_fast
 # What ptxas says of them, and the report that puts it beside what the emulator counts.
 PTXAS := $(foreach a,$(ARCHITECTURES),$(CU_SRC:kernels/cuda/%.cu=$(B)/tests/ptxas/sm_$(a)/%.txt))
 define ptxas_rule
-$(B)/tests/ptxas/sm_$(1)/%.txt: kernels/cuda/%.cu $(B)/kernels/cuda/%.nvcc.o
+$(B)/tests/ptxas/sm_$(1)/%.txt: kernels/cuda/%.cu $(STAMP).ptx | $(CONFIG) require
 	$$(call say,PTXAS,"$$< (sm_$(1))")
 	@mkdir -p $$(@D)
-	$$(Q)$$(NVCC) $$(NVCC_FLAGS) -arch=sm_$(1) -cubin -Xptxas -v $$< -o $$(@:.txt=.cubin) > $$@ 2>&1
+	$$(Q)$$(NVCC) $$(NVCC_FLAGS) -arch=sm_$(1) -cubin -Xptxas -v -MMD -MP -MT $$@ $$< -o $$(@:.txt=.cubin) > $$@ 2>&1 || { cat $$@ >&2; rm -f $$@; exit 1; }
 endef
 $(foreach a,$(ARCHITECTURES),$(eval $(call ptxas_rule,$(a))))
 CUDA_CFLAGS := $(if $(NVCC),-isystem $(dir $(NVCC))../include)
@@ -238,7 +238,7 @@ $(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(filter %.o,$(FUZZ_MAIN)) $(LIB)
 	$(Q)$(CC) $< $(FUZZ_MAIN) $(LIB) $(LIBS) -o $@
 
 -include $(OBJ:.o=.d) $(B)/core/main.d $(UNIT:=.d) $(TOOLS:=.d) $(FUZZ_OBJ:.o=.d)
--include $(patsubst %.o,%.d,$(EMULATOR_OBJ) $(EMULATED_OBJ) $(PTX_FRONT_END) $(NVCC_OBJ)) $(PTX:.ptx=.d)
+-include $(patsubst %.o,%.d,$(EMULATOR_OBJ) $(EMULATED_OBJ) $(PTX_FRONT_END) $(NVCC_OBJ)) $(PTX:.ptx=.d) $(PTXAS:.txt=.d)
 
 # ---------------------------------------------------------------- targets
 require: # what can't be built without; said once, before the compiler says it a hundred times

@@ -52,7 +52,8 @@ void        emulator_use_front_end(int number);
 int         emulator_unexecuted(bool each, void (*tell)(const char *line));
 
 /* ---- what launches cost (PTX): requests of warps to device memory and the sectors of 32 bytes they touch, requests to
- * shared memory and the passes over its banks; beside them the fewest that the same bytes could cost */
+ * shared memory and the passes over its banks; beside them the fewest that the same bytes could cost. How many
+ * instructions warps execute, of PTX; of these mma, ldmatrix, and cp.async (copies) */
 typedef struct emulator_kernel {
     char     name[128], symbol[512]; /* as launched; as in the PTX */
     int      launches;
@@ -60,6 +61,7 @@ typedef struct emulator_kernel {
     size_t   shared;  /* dynamic, bytes of a block */
     uint64_t requests, sectors, fewest_sectors;
     uint64_t shared_requests, passes, fewest_passes;
+    uint64_t instructions, mma, ldmatrix, copies;
 } emulator_kernel;
 void emulator_count_kernels(void);                         /* from here on, anew */
 bool emulator_kernel_at(int number, emulator_kernel *out); /* in the order of their first launch; false: no more */

@@ -1,6 +1,7 @@
 /* test_traffic.c -- what the emulator counts of requests to memory, on accesses whose cost the programming guide tells:
  * a warp's 32 neighbouring floats are 4 sectors, every second float 8, one in eight 32; a column of a tile of 32 x 32
- * floats takes 32 passes over the banks, of one with a row of 33 one. PTX only. */
+ * floats takes 32 passes over the banks, of one with a row of 33 one; and of instructions, on attention of one tile.
+ * PTX only. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,10 +10,7 @@
 #include <cmocka.h>
 
 #include "core/status.h"
-#include "emulator.h"
-
-#include <stdlib.h>
-#include <string.h>
+#include "device_arrays.h"
 
 ct_status traffic_strided(float *y, const float *x, int stride);
 ct_status traffic_fours(float *y, const float *x);
@@ -80,10 +78,44 @@ static void passes_over_banks(void **state) {
     }
 }
 
+/* attention of one slice of 64 tokens, head 32, in bf16: a product of 64 x 64 pairs is 64 x 64 x 32 / (16 x 8 x 16) =
+ * 64 mma, with the whole tile that the diagonal cuts */
+static void run_attention(ct_op op, ct_params params, const char *name) {
+    op_case   c = {.op = op, .name = name, .params = params};
+    op_arrays arrays = op_arrays_make(&c, CT_BF16);
+    emulator_count_kernels();
+    assert_int_equal(run_on_device(op, &arrays), CT_OK);
+    op_arrays_free(&arrays);
+}
+
+static void instructions_of_attention(void **state) {
+    emulator_kernel    k, queries, keys;
+    const ct_attention one_tile = {
+        .batch = 1, .tokens = 64, .heads = 1, .head = 32, .queries = 8, .keys = 8, .scale = 0.125};
+    (void)state;
+    run_attention(CT_OP_attention, (ct_params){.attention = one_tile}, "attention");
+    assert_true(emulator_kernel_at(0, &k));
+    assert_false(emulator_kernel_at(1, &queries));
+    assert_int_equal(k.mma, 2 * 64);
+    /* each of four warps: 2 for its queries; one for two mma of each product */
+    assert_int_equal(k.ldmatrix, 4 * 2 + 64);
+    /* 16 bytes a lane: 64 rows of 64 bytes of q, k, v; 4 bytes: 64 songs, 64 segments */
+    assert_int_equal(k.copies, 3 * 64 * 64 / 16 / 32 + 2 * 64 / 32);
+
+    const ct_attention_backward backward = {
+        .batch = 1, .tokens = 64, .heads = 1, .head = 32, .queries = 8, .keys = 8, .scale = 0.125};
+    run_attention(CT_OP_attention_backward, (ct_params){.attention_backward = backward}, "attention_backward");
+    assert_true(emulator_kernel_at(1, &queries)); /* after <dy, y> */
+    assert_true(emulator_kernel_at(2, &keys));
+    assert_int_equal(queries.mma, 3 * 64);
+    assert_int_equal(keys.mma, 4 * 64);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sectors_of_device_memory),
         cmocka_unit_test(passes_over_banks),
+        cmocka_unit_test(instructions_of_attention),
     };
     return cmocka_run_group_tests(tests, make, unmake);
 }

@@ -102,6 +102,10 @@ bool emulator_kernel_at(int number, emulator_kernel *out) {
     out->shared_requests = t.shared_requests;
     out->passes = t.passes;
     out->fewest_passes = t.fewest_passes;
+    out->instructions = t.instructions;
+    out->mma = t.executed[MMA];
+    out->ldmatrix = t.executed[LDMATRIX];
+    out->copies = t.executed[CP_ASYNC];
     return true;
 }
 

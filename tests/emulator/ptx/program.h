@@ -86,7 +86,8 @@ enum ptx_opcode : uint8_t {
     SHFL,
     ST,
     TRAP,
-    VOTE
+    VOTE,
+    OPCODES /* how many */
 };
 
 enum ptx_space : uint8_t { GENERIC, GLOBAL, SHARED, PARAMETER, LOCAL, CONSTANT };

@@ -16,6 +16,7 @@ struct frame {
     const ptx_function *function, *kernel;
     uint64_t           *registers;
     char               *memory; /* parameters, what is passed to callees, local memory */
+    uint32_t           *times;  /* that it executes each instruction (traffic.h), or NULL */
     bool                carry;
 };
 
@@ -114,6 +115,9 @@ static bool is_of_program(const frame &f, const char *p, size_t bytes) {
     }
     return false;
 }
+static void count(const frame &f, const ptx_instruction &i, bool shared, const void *p, size_t bytes) {
+    if (f.times) traffic_add(&i, f.times[&i - f.function->code.data()], shared, p, bytes);
+}
 static void check(const frame &f, const ptx_instruction &i, bool write, const char *p, size_t bytes) {
     bool own = i.space == PARAMETER || i.space == LOCAL;
     if (own && (p < f.memory || p + bytes > f.memory + f.function->frame)) {
@@ -121,7 +125,7 @@ static void check(const frame &f, const ptx_instruction &i, bool write, const ch
         block_give_up();
     }
     if (own || (!write && is_of_program(f, p, bytes))) return;
-    traffic_add(f.kernel, &i, is_shared(p), p, bytes);
+    count(f, i, is_shared(p), p, bytes);
     check_access(write, p, bytes, bytes, site_of(f, i));
 }
 
@@ -200,7 +204,7 @@ static void block_vote(frame &f, const ptx_instruction &i) { /* bar.red.or.pred 
 static void matrices(frame &f, const ptx_instruction &i) {
     uint32_t    result[4];
     const char *row = pointer_of(f, i, i.operands[i.count]);
-    if (machine_me->lane < 8 * i.count) traffic_add(f.kernel, &i, true, row, 16);
+    if (machine_me->lane < 8 * i.count) count(f, i, true, row, 16);
     machine_ldmatrix(result, i.count, i.flags & TRANSPOSED, row, place_of(f, i));
     for (unsigned k = 0; k < i.count; k++) set(f, i.operands[k], result[k]);
 }
@@ -221,11 +225,13 @@ static void multiply(frame &f, const ptx_instruction &i) { /* d0-3, a0-3, b0-1, 
     }
 }
 static void copy_async(frame &f, const ptx_instruction &i) {
-    unsigned bytes = (unsigned)value_of(f, i.operands[2]);
-    unsigned from_bytes = i.operands.size() > 3 ? (unsigned)value_of(f, i.operands[3]) : bytes;
-    machine_copy_async(shared_pointer(value_of(f, i.operands[0]) + (uint64_t)i.operands[0].offset),
-                       (char *)(uintptr_t)(value_of(f, i.operands[1]) + (uint64_t)i.operands[1].offset), bytes,
-                       from_bytes, place_of(f, i));
+    unsigned    bytes = (unsigned)value_of(f, i.operands[2]);
+    unsigned    from_bytes = i.operands.size() > 3 ? (unsigned)value_of(f, i.operands[3]) : bytes;
+    char       *to = shared_pointer(value_of(f, i.operands[0]) + (uint64_t)i.operands[0].offset);
+    const char *from = (char *)(uintptr_t)(value_of(f, i.operands[1]) + (uint64_t)i.operands[1].offset);
+    if (from_bytes) count(f, i, false, from, from_bytes);
+    count(f, i, true, to, bytes);
+    machine_copy_async(to, from, bytes, from_bytes, place_of(f, i));
 }
 static void atomic(frame &f, const ptx_instruction &i) { /* atom d, [a], b(, c); red [a], b */
     const size_t        at = i.opcode == RED ? 0 : 1;
@@ -336,7 +342,7 @@ static void step(frame &f, const ptx_instruction &i) {
 
 static void run(const ptx_program *program, const ptx_function *kernel, const ptx_function *function,
                 const char *inputs, char *results) {
-    frame f = {program, function, kernel, nullptr, nullptr, false};
+    frame f = {program, function, kernel, nullptr, nullptr, traffic_enter(kernel, function), false};
     /* cppcheck-suppress allocaCalled ; a stack that is left takes it along */
     f.registers = static_cast<uint64_t *>(alloca((function->registers + 1) * sizeof(uint64_t)));
     /* cppcheck-suppress allocaCalled ; a stack that is left takes it along */
@@ -349,6 +355,7 @@ static void run(const ptx_program *program, const ptx_function *kernel, const pt
         const ptx_instruction &i = function->code[at++];
         if (i.guard.kind == REGISTER && !(value_of(f, i.guard) & 1)) continue;
         i.executed = true;
+        if (f.times) f.times[at - 1]++;
         if (i.opcode == BRA)
             at = i.target;
         else if (i.opcode == RET)

@@ -5,22 +5,22 @@
 
 #include <algorithm>
 #include <set>
-#include <unordered_map>
+#include <tuple>
 
 struct request {
-    const ptx_function *kernel = nullptr;
-    bool                shared = false;
-    size_t              bytes = 0;
-    uint32_t            lanes = 0; /* a bit for each */
-    uintptr_t           address[LANES];
+    size_t    bytes = 0;
+    uint32_t  lanes = 0; /* a bit for each */
+    uintptr_t address[LANES];
 };
+typedef std::tuple<const ptx_instruction *, uint32_t, bool, unsigned> which; /* instruction, time, shared?, warp */
+typedef std::vector<uint32_t>                                         times; /* that each instruction was executed */
 
-static bool                                       counting;
-static uint32_t                                   run;   /* the block that requests are of */
-static std::unordered_map<uint64_t, unsigned>     times; /* that a thread has come to an instruction */
-static std::unordered_map<uint64_t, request>      open;
-static std::map<const ptx_function *, traffic>    counts;
-static std::unordered_map<const void *, uint64_t> numbers; /* of instructions */
+static bool                                               counting;
+static uint32_t                                           run; /* the block that ran last, of `running` */
+static const ptx_function                                *running;
+static std::map<which, request>                           open;
+static std::map<const ptx_function *, traffic>            counts;
+static std::map<const ptx_function *, std::vector<times>> of_threads; /* of the block, by function */
 
 /* Passes over the banks: lanes of 4 bytes go together, of 8 in halves, of 16 in quarters of a warp; two words of one
  * bank need two passes, the same word one. */
@@ -41,9 +41,9 @@ static uint64_t passes_of(const request &r, uint64_t *fewest) {
     return passes;
 }
 
-static void close(const request &r) {
-    traffic &t = counts[r.kernel];
-    if (r.shared) {
+static void close(bool shared, const request &r) {
+    traffic &t = counts[running];
+    if (shared) {
         t.shared_requests++;
         t.passes += passes_of(r, &t.fewest_passes);
         return;
@@ -59,37 +59,59 @@ static void close(const request &r) {
     t.fewest_sectors += (bytes.size() + 31) / 32;
 }
 
+/* What the warps of the block have executed of a function. */
+static void add_up(const ptx_function *function, std::vector<times> &threads) {
+    traffic &t = counts[running];
+    for (size_t warp = 0; warp < threads.size(); warp += LANES)
+        for (size_t k = 0; k < function->code.size(); k++) {
+            uint32_t most = 0;
+            for (size_t l = warp; l < std::min(warp + LANES, threads.size()); l++)
+                if (!threads[l].empty()) most = std::max(most, threads[l][k]);
+            t.instructions += most;
+            t.executed[function->code[k].opcode] += most;
+        }
+}
+
+/* The block that ran is over: with what is left of requests that not all lanes took part in. */
+static void end_block(void) {
+    for (const auto &one : open) close(std::get<2>(one.first), one.second);
+    for (auto &one : of_threads) add_up(one.first, one.second);
+    open.clear();
+    of_threads.clear();
+}
+
 void traffic_begin(void) {
     counting = true;
+    open.clear();
+    of_threads.clear();
     counts.clear();
-    times.clear();
-    open.clear();
 }
 
-void traffic_end_block(void) {
-    for (const auto &one : open) close(one.second);
-    open.clear();
-    times.clear();
-}
-
-void traffic_add(const ptx_function *kernel, const ptx_instruction *i, bool shared, const void *address, size_t bytes) {
-    if (!counting) return;
-    if (this_block->run != run) traffic_end_block();
+uint32_t *traffic_enter(const ptx_function *kernel, const ptx_function *function) {
+    if (!counting) return nullptr;
+    if (this_block->run != run) end_block();
     run = this_block->run;
-    const uint64_t number = numbers.emplace(i, numbers.size()).first->second;
-    const uint64_t nth = times[number << 10 | machine_me->number]++;
-    request       &r = open[(nth << 24 | number) << 5 | machine_me->warp];
-    r.kernel = kernel;
-    r.shared = shared;
+    running = kernel;
+    std::vector<times> &threads = of_threads[function];
+    if (threads.empty()) threads.resize(THREADS_MOST);
+    times &own = threads[machine_me->number];
+    own.resize(function->code.size());
+    return own.data();
+}
+
+void traffic_add(const ptx_instruction *i, uint32_t nth, bool shared, const void *address, size_t bytes) {
+    if (!counting) return;
+    const which key(i, nth, shared, machine_me->warp);
+    request    &r = open[key];
     r.bytes = bytes;
     r.address[machine_me->lane] = (uintptr_t)address;
     r.lanes |= (uint32_t)1 << machine_me->lane;
     if (r.lanes != ~(uint32_t)0) return;
-    close(r);
-    open.erase((nth << 24 | number) << 5 | machine_me->warp);
+    close(shared, r);
+    open.erase(key);
 }
 
 traffic traffic_of(const ptx_function *kernel) {
-    traffic_end_block();
+    end_block();
     return counts[kernel];
 }
