@@ -193,8 +193,9 @@ $(B)/tests/ptxas/sm_$(1)/%.txt: kernels/cuda/%.cu $(STAMP).ptx | $(CONFIG) requi
 endef
 $(foreach a,$(ARCHITECTURES),$(eval $(call ptxas_rule,$(a))))
 CUDA_CFLAGS := $(if $(NVCC),-isystem $(dir $(NVCC))../include)
-$(B)/tests/emulator/kernels_report.o: ALL_CFLAGS += -Itests $(CUDA_CFLAGS)
-$(B)/tests/kernels_report: $(B)/tests/emulator/kernels_report.o $(PTX_FRONT_END) $(B)/libemulator_fast.a $(LIB) $(PTX)
+REPORT_OBJ := $(addprefix $(B)/tests/emulator/,kernels_report.o attention_report.o cards.o)
+$(REPORT_OBJ): ALL_CFLAGS += -Itests $(CUDA_CFLAGS)
+$(B)/tests/kernels_report: $(REPORT_OBJ) $(PTX_FRONT_END) $(B)/libemulator_fast.a $(LIB) $(PTX)
 	$(call say,TOOL,$@)
 	$(Q)$(CT_CXX) $(filter-out %.ptx,$^) $(LIBS) -o $@
 define flavour_rule
