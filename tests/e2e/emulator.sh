@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What the programs of tests/emulator say to names, front ends, architectures and PTX that are not there or not understood.
+# What the programs of tests/emulator say to names, front ends, architectures and PTX that are not there or not understood,
+# and the report on kernels to one with spills.
 set -u
 . "$(dirname "$0")/library.sh"
 tests=$BUILD_FOLDER/tests
@@ -32,5 +33,20 @@ if [ -x "$ptx" ]; then
     changed 'a directive' 'directive not understood: .frob' 's/^\.version.*/.frob 1/'
     changed 'a file cut in a function' 'the file ends in the middle of: .entry' '/ret;/,$ d'
     changed 'a file cut in a declaration' 'the file ends in the middle of: .entry' '/^\{/,$ d'
+
+    account() { # ARCHITECTURE BYTES_OF_STACK BYTES_SPILLED: of a kernel and a function that it calls
+        mkdir -p "$TMP/ptxas/$1"
+        printf '%s\n' "ptxas info    : Compiling entry function 'a_kernel' for '$1'" \
+            'ptxas info    : Function properties for a_kernel' \
+            "    $2 bytes stack frame, $3 bytes spill stores, $3 bytes spill loads" \
+            'ptxas info    : Used 32 registers' 'ptxas info    : Function properties for called' \
+            '    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads' > "$TMP/ptxas/$1/a.txt"
+    }
+    report=$tests/kernels_report
+    account sm_80 8 12
+    account sm_90 0 0
+    refuses 'a kernel with spills' 1 'sm_80/a.txt: a_kernel: 8 bytes of stack, 24 spilled' "$report" "$TMP/ptxas"
+    refuses 'an architecture of which nothing is known' 1 'ptxas/sm_100: what ptxas says should' "$report" "$TMP/ptxas"
+    check 'no more than that' sh -c '[ "$("$1" "$2" 2>&1 | grep -c "bytes of stack")" = 1 ]' - "$report" "$TMP/ptxas"
 else skip 'no nvcc: no PTX'; fi
 finish

@@ -109,8 +109,7 @@ static void print_instances(const char *folder) {
                 add_instances(&c, head, bf16 ? CT_BF16 : CT_F32, list, &count, CT_COUNT(list));
             }
     printf(
-        "\n**Instances of attention.** As above; one kernel for each size of a head, the next that holds it. "
-        "No kernel may have a stack or spills:\n`make kernels-report` fails where one has.\n\n"
+        "\n**Instances of attention**, for heads of up to 32, 64 and 128; columns as above.\n\n"
         "| kernel | type | head | registers | stack, spills | shared | warps, %% |\n|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < count; i++) {
         kernel_usage u;
@@ -172,11 +171,13 @@ static void print_mma(const counted *forward, const counted *backward) {
     const walk of_flash = {true, 64, 64, 5};
     double     seen = mma_of(seen_pairs()), whole = mma_of(walk_over(of_flash).pairs);
     printf(
-        "\n**mma of attention in bf16**, %d tokens after a memory of %d, one head of %d, no dropout. Executed by "
-        "warps, as counted; in the whole tiles\nthat the kernel goes over; what the pairs that are seen would need "
-        "(causal: half a square and the memory), times products. Wasted is what\nthe diagonal's tiles have above it. "
-        "Gradients take five products; two kernels that share nothing compute q k' and dy v' twice, so seven.\n"
-        "FlashAttention-2's five for tiles of 64 x 64, by formula.\n\n"
+        "\n**Products of attention in bf16**: %d tokens after a memory of %d, one head of %d, no dropout. `mma` "
+        "m16n8k16 "
+        "that warps execute, as counted; those\nin the whole tiles that the kernel goes over, and those that the pairs "
+        "that are seen would fill (causal: the memory and half a square), by formula;\n*wasted*: of the executed ones, "
+        "what the tiles at the diagonal have above it. Backward needs five products; our two kernels, which share\n"
+        "nothing, both make q k' and dy v', so seven. FlashAttention-2's five are those of tiles of 64 x 64, by "
+        "formula.\n\n"
         "| kernel | products | mma | in whole tiles | of seen pairs | wasted | ldmatrix | cp.async |\n"
         "|---|---|---|---|---|---|---|---|\n",
         TOKENS, MEMORY, HEAD);
@@ -201,7 +202,8 @@ static double flash_backward(int block, double size) {
     return TOKENS * (2 * HEAD * size + 4) + w.own_rows * 4 * HEAD * size +
            w.other_rows * (2 * HEAD * size + 2 * 4 + 2 * 4 * HEAD);
 }
-/* Cosines and sines: HEAD / 2 floats of each for every row that is turned. Backward turns its own rows back too. */
+/* Cosines and sines: HEAD / 2 floats of each for every row that is turned. Backward turns its own rows back too. In
+ * bf16 a lane's eight are two loads, each of which touches the sector. */
 static double rotary_bytes(bool backward, ct_dtype dtype) {
     double rows = 0;
     for (int i = 0; i < (backward ? 2 : 1); i++) {
@@ -210,7 +212,7 @@ static double rotary_bytes(bool backward, ct_dtype dtype) {
         walked over = walk_over(w);
         rows += (backward ? 2 : 1) * over.own_rows + over.other_rows;
     }
-    return rows * HEAD * 4;
+    return rows * HEAD * 4 * (dtype == CT_BF16 ? 2 : 1);
 }
 static void print_bytes_row(bool backward, ct_dtype dtype, const counted *plain, const counted *without) {
     const double size = dtype == CT_BF16 ? 2 : 4, bytes = 32 * (double)plain->all.sectors;
@@ -244,20 +246,24 @@ bool attention_report(const char *folder) {
         for (int t = 0; t < 2; t++)
             for (int v = 0; v <= WITH_DROPOUT; v++) run_variant(ops[o], dtypes[t], (variant)v, &runs[o][t][v]);
     print_mma(&runs[0][1][PLAIN_RUN], &runs[1][1][PLAIN_RUN]);
-    printf("\n**Bytes of device memory**, in KB, the same shape: sectors touched, of 32 bytes, as if nothing were in a "
-           "cache (keys and values that a\nblock reads anew come from L2 mostly). Of these cosines and sines, by the "
-           "tiles; G, its segments and its gradient, as the difference to the same run\nwithout; the rest beside "
-           "FlashAttention-2's (Dao 2023, algorithms 1 and 2, whose blocks have 64 or 128 rows) for the same pairs and "
-           "type; and every array of\nthe op once. FlashAttention-2 gets its rows turned; to turn them before is a "
-           "kernel more, which reads and writes Q and K.\n\n"
-           "| op | counted | cosines, sines | G | the rest | FlashAttention-2, 64 | 128 | arrays once |\n"
-           "|---|---|---|---|---|---|---|---|\n");
+    printf(
+        "\n**Bytes of device memory** in KB, the same shape. *Counted*: sectors that requests touch, 32 bytes each, as "
+        "if "
+        "there were no caches; keys and values\nthat each block reads anew come from L2 mostly. Of these *cosines, "
+        "sines*, by the tiles (in bf16 a lane reads 32 bytes of them by two loads, so each\nsector counts twice; the "
+        "second finds it in L1); *G*, its segments and its gradient, as the difference to the same run without; *the "
+        "rest*, to be\ncompared with FlashAttention-2's for the same pairs and type by formula (Dao 2023: algorithm 1 "
+        "by blocks of 64 or 128 queries, algorithm 2 by\nblocks of 64 or 128 keys, with dQ added to in float). "
+        "FlashAttention-2 is given turned rows. *Arrays once*: the least that the op can move.\n\n"
+        "| op | counted | cosines, sines | G | the rest | FlashAttention-2, 64 | 128 | arrays once |\n"
+        "|---|---|---|---|---|---|---|---|\n");
     for (int o = 0; o < 2; o++)
         for (int t = 0; t < 2; t++) print_bytes_row(o, dtypes[t], &runs[o][t][PLAIN_RUN], &runs[o][t][WITHOUT_G]);
     printf(
-        "\n**What H-RPE's second mechanism costs**, the same shape: without G, and times how much with it (%d "
-        "segments of queries, %d of keys): instructions of\nPTX that warps execute, sectors of device memory, passes "
-        "over the banks of shared memory. Dropout of 0.1 beside it, on the instructions with G.\n\n"
+        "\n**What G costs** (H-RPE's second mechanism), the same shape: counts without G, and how many times as much "
+        "with it, %d segments of queries and %d\nof keys; backward with its gradient. Instructions of PTX that warps "
+        "execute, sectors of device memory, passes over the banks of shared memory.\nBeside it what dropout of 0.1 "
+        "does to the instructions, with G.\n\n"
         "| op | instructions, with G | sectors, with G | passes, with G | with dropout |\n|---|---|---|---|---|\n",
         CHORDS, 2 * CHORDS);
     for (int o = 0; o < 2; o++)

@@ -3,7 +3,6 @@
 #include "cards.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,7 +132,7 @@ bool usage_of_kernel(const char *folder, const emulator_kernel *k, kernel_usage 
 static void look_for_spills(const char *path, void *to) {
     static const char properties[] = "Function properties for ";
     char              line[2048], function[2048] = "";
-    bool             *clean = to;
+    int              *count = to;
     FILE             *f = fopen(path, "r");
     if (!f) return;
     while (fgets(line, sizeof line, f)) {
@@ -146,19 +145,19 @@ static void look_for_spills(const char *path, void *to) {
         fprintf(stderr,
                 "%s: %s: %d bytes of stack, %d spilled; a kernel has neither (hint: __launch_bounds__, tiles)\n", path,
                 function, stack, spilled);
-        *clean = false;
+        (*count)++;
     }
     fclose(f);
 }
 
-bool usage_is_clean(const char *folder) {
-    bool clean = true;
+int usage_spills(const char *folder) {
+    int  count = 0;
+    bool complete = true;
     for (int i = 0; i < CARDS; i++) {
-        errno = 0;
-        if (each_account(folder, cards[i].architecture, look_for_spills, &clean) > 0) continue;
-        fprintf(stderr, "%s/%s: %s; what ptxas said lies there (hint: make kernels-report)\n", folder,
-                cards[i].architecture, strerror(errno ? errno : ENOENT));
-        clean = false;
+        if (each_account(folder, cards[i].architecture, look_for_spills, &count) > 0) continue;
+        fprintf(stderr, "%s/%s: what ptxas says should lie there (hint: make kernels-report)\n", folder,
+                cards[i].architecture);
+        complete = false;
     }
-    return clean;
+    return complete ? count : -1;
 }

@@ -2,7 +2,7 @@
  * of a kernel there, and how many of its warps are resident. No kernel may have spills or a stack.
  *
  * FOLDER has what `nvcc -Xptxas -v` printed: FOLDER/sm_90/NAME.txt.
- * Owner: nothing. Fails: what is missing goes to stderr with a hint, and the functions say false.
+ * Owner: nothing. Fails: what is missing goes to stderr with a hint, and the functions say so.
  */
 #ifndef CT_EMULATOR_CARDS_H
 #define CT_EMULATOR_CARDS_H
@@ -27,7 +27,8 @@ typedef struct kernel_usage {
 } kernel_usage;
 bool usage_of_kernel(const char *folder, const emulator_kernel *k, kernel_usage *out);
 
-/* Is there an account of each architecture, and no function with spills or a stack in it? */
-bool usage_is_clean(const char *folder);
+/* How many functions of all accounts have spills or a stack, each told on stderr; -1: an architecture has no account.
+ */
+int usage_spills(const char *folder);
 
 #endif
