@@ -78,6 +78,7 @@ __attribute__((unused)) static const op_case op_cases[] = {
     HARMONY(harmony_backward, "long", 1, 3, 5, 300, 19, 7, PLAIN),
     HARMONY(harmony_backward, "large", 3, 4, 60, 61, 7, 3, PLAIN),
     HARMONY(harmony_backward, "no theory", 2, 2, 9, 11, 3, 0, .missing = " dw phi ", .forward_missing = " w phi "),
+    HARMONY(harmony_backward, "theory of none", 1, 1, 2, 3, 1, 0, PLAIN),
     HARMONY(harmony_backward, "theory alone", 2, 2, 9, 11, 3, 2, .missing = " de dd "),
     HARMONY(harmony_backward, "no chord", 2, 2, 9, 11, 3, 2, .flags = NO_CHORD),
     HARMONY(harmony_backward, "whole", 2, 4, 17, 18, 3, 2, .flags = WHOLE),
@@ -99,6 +100,7 @@ __attribute__((unused)) static const op_case op_cases[] = {
     MLP(harmony_mlp_backward, "many keys", 1, 1, 2, 1100, 1, 1, 1, PLAIN),
     MLP(harmony_mlp_backward, "many queries", 1, 1, 1100, 3, 1, 1, 1, PLAIN),
     MLP(harmony_mlp_backward, "batch", 7, 1, 2, 3, 1, 1, 1, PLAIN),
+    MLP(harmony_mlp_backward, "wider", 1, 1, 2, 3, 1, 1, 257, PLAIN),
     MLP(harmony_mlp_backward, "no batch", 0, 2, 3, 4, 2, 3, 8, PLAIN),
     MLP(harmony_mlp_backward, "whole", 2, 3, 7, 11, 4, 5, 7, .flags = WHOLE),
 
