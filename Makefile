@@ -281,7 +281,7 @@ mutants: export CXX := $(CT_CXX)
 $(foreach f,$(FLAVOURS),$(eval mutants: export FLAGS_$(f) = $$(ALL_CXXFLAGS) $$(FLAVOUR_$(f))))
 $(foreach f,$(FLAVOURS),$(eval mutants: export LINK_$(f) = $(B)/tests/emulator/test_cuda_parity.o $(B)/libemulator_$(f).a $(LIB) $$(LIBS) $$(CMOCKA_LIBS)))
 $(foreach f,$(FLAVOURS),$(eval mutants: export TEST_$(f) = $(B)/tests/test_cuda_parity_$(f)))
-mutants: ready ## are mistakes in the kernels caught (an hour)? ONLY='gelu.cu:3': these; N=50 SEED=1: so many
+mutants: ready ## are mistakes in the kernels caught (hours)? N=50 SEED=1: so many; ONLY='gelu.cu:3': these
 	@[ -n "$(CT_CXX)" ] || { echo "make mutants: a C++ compiler is needed (make config says what was found)" >&2; exit 1; }
 	@$(MAKE) -s --no-print-directory $(PARITY)
 	@tests/mutants/run --only '$(ONLY)' $(if $(N),--number $(N)) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS))

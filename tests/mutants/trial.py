@@ -141,13 +141,13 @@ class Laboratory:
         status, _ = self.run([*self.cxx, *self.flags[flavour], "-x", "c++", "-c", f"{FOLDER}/{unit.name}", "-o", to], at)
         return os.path.join(at, to) if status == 0 else None
 
-    def is_original(self, unit, path):
+    def is_original(self, unit, flavour, path):
         """Is the object that of the unchanged kernel, byte by byte?"""
         with self.lock:
-            guard = self.originals.setdefault(unit.name, [threading.Lock(), None])
+            guard = self.originals.setdefault((unit.name, flavour), [threading.Lock(), None])
         with guard[0]:
             if guard[1] is None:
-                own = self.compile(unit, "fast", os.path.join(self.folder, "original"))
+                own = self.compile(unit, flavour, os.path.join(self.folder, "original"))
                 if not own:
                     raise Failure(f"{unit.name} does not compile")
                 guard[1] = open(own, "rb").read()
@@ -187,26 +187,33 @@ class Laboratory:
         for file, source in changed.items():
             self.write(at, file, source)
         try:
-            return self.verdict(set(changed), at)
+            return self.verdict(changed, at)
         finally:
             for file in changed:
                 self.write(at, file, self.sources[file])
 
-    def verdict(self, names, at):
-        touched = [u for u in self.units if u.compiled_from(names)]
+    def function_of(self, file, source):
+        """The name of the function in which the first change is."""
+        before = os.path.commonprefix([source, self.sources[file]])
+        heads = [re.search(r"\b(?!__)\w+(?=\()", line) for line in re.findall(r"^[a-z_].*", before, re.M)]
+        return next((head.group() + "(" for head in reversed(heads) if head), file)
+
+    def verdict(self, changed, at):
+        touched = [u for u in self.units if u.compiled_from(set(changed))]
         groups = [[u, *(h for h in u.helpers if h in touched)] for u in touched if u.own_ops]
         groups += [[u] for u in touched if not u.own_ops and not any(u in g for g in groups)]
-        groups.sort(key=lambda g: sum(self.time_of("checked", op) for op in g[0].ops))
+        changed = [self.function_of(file, source) for file, source in changed.items()]
+        groups.sort(key=lambda g: (not any(f in g[0].source for f in changed),  # who names what is changed notices first
+                                   sum(self.time_of("checked", op) for op in g[0].ops)))
         identical = True
         for flavour in FLAVOURS:
             for group in groups:
                 objects = [self.compile(unit, flavour, at) for unit in group]
                 if None in objects:
                     return "refused", "by the compiler"
-                if flavour == "fast":
-                    if all(self.is_original(unit, path) for unit, path in zip(group, objects)):
-                        continue
-                    identical = False
+                if all(self.is_original(unit, flavour, path) for unit, path in zip(group, objects)):
+                    continue
+                identical = identical and flavour != "fast"
                 found = self.noticed(objects, group[0].ops, flavour, at)
                 if found:
                     return "caught", found
