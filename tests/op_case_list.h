@@ -121,6 +121,7 @@ __attribute__((unused)) static const op_case op_cases[] = {
     NORM(layernorm_backward, "large", 301, 130, 0.1f, PLAIN),
     NORM(layernorm_backward, "many rows", 2057, 4, 0, .missing = " dr "),
     NORM(layernorm_backward, "wide", 3, 1500, 0, PLAIN),
+    NORM(layernorm_backward, "very wide", 1, 3100, 0, PLAIN),
     NORM(layernorm_backward, "in place", 130, 64, 0.25f, .alias = "dx", .alias_of = "dsum"),
     NORM(layernorm_backward, "fours", 3, 8, 0.25f, .flags = FOURS),
 
@@ -245,6 +246,7 @@ __attribute__((unused)) static const op_case op_cases[] = {
     SAMPLE("best", 9, 65, 0, 0, 1, .flags = WHOLE),
     SAMPLE("equal logits", 9, 65, 11, 1, 1, .flags = WHOLE),
     SAMPLE("equal weights", 9, 65, 8, 1, 0.5, .flags = NO_CHORD),
+    SAMPLE("eights", 3, 64, 0, 1, 0.9, PLAIN),
     SAMPLE("large", 2, 701, 0, 1.1, 0.95, PLAIN),
     SAMPLE("larger", 1, 1500, 0, 1.1, 0.95, PLAIN),
     SAMPLE("far apart", 2, 1100, 0, 0.25, 0.95, .flags = LONG_RUN),

@@ -21,7 +21,7 @@ BLANK = [  # what is never mutated
     r"\b__launch_bounds__\([^)]*\)",
     r"\b(?:SHARED_ARRAY|DYNAMIC_SHARED)\([^;]*;",
     r"\benum \{[^}]*\}",  # sizes of blocks and tiles: others are as right
-    r"\b[a-z]\w*(?:<[^<>;]*>)? [*&]?\w+\[\w+\](?= =|[,;)])",  # an array's declaration, or a parameter
+    r"\b(?!return)([a-z]\w*(?:<[^<>;]*>)? +[*&]?\w+)\[\w+\](?= =|[,;)])",  # of an array's declaration, or a parameter's
     r"(?<=, )\w+\[\w+\](?= = \{|;)",
     r"\b0(?=, stream,)",  # no dynamic shared memory; some does no harm
 ]
@@ -59,10 +59,15 @@ NO_STATEMENT = re.compile(r"(?:return|continue|break|if|for|while|else|do|const|
 DECLARATION = re.compile(r"[a-z]\w*(?:<[^;>]*>)?(?:\s+[*&]*|\s*[*&]+\s*)\w+\s*(?:[=,;\[(]|$)")
 
 
+def spaces(found):
+    kept = found[1] if found.lastindex else ""
+    return kept + re.sub(r"[^\n]", " ", found[0][len(kept):])
+
+
 def blanked(source):
-    """The source with what is not to be touched as spaces; places stay where they are."""
+    """The source with what is not to be touched as spaces, but for a pattern's group; places stay where they are."""
     for pattern in BLANK:
-        source = re.sub(pattern, lambda m: re.sub(r"[^\n]", " ", m.group()), source, flags=re.S | re.M)
+        source = re.sub(pattern, spaces, source, flags=re.S | re.M)
     return source
 
 
