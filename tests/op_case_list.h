@@ -181,6 +181,7 @@ __attribute__((unused)) static const op_case op_cases[] = {
     ATTENTION(attention, "another song's memory", 1, 70, 136, 1, 32, 7, 31, 0, .flags = LONG_RUN),
     ATTENTION(attention, "very long memory", 1, 2, 32861, 1, 2, 2, 31, 0, .flags = LONG_RUN),
     ATTENTION(attention, "empty", 2, 0, 5, 1, 4, 2, 2, 0, PLAIN),
+    ATTENTION(attention, "fours", 1, 5, 3, 1, 16, 2, 2, 0, .flags = FOURS),
     ATTENTION(attention_backward, "one", 1, 1, 0, 1, 2, 1, 1, 0, PLAIN),
     ATTENTION(attention_backward, "empty memory", 2, 63, 33, 1, 32, 5, 9, 0, .flags = NO_CHORD),
     ATTENTION(attention_backward, "half a memory", 1, 37, 64, 1, 64, 5, 9, 0, .flags = NO_CHORD),
@@ -193,6 +194,7 @@ __attribute__((unused)) static const op_case op_cases[] = {
     ATTENTION(attention_backward, "long memory", 1, 3, 128, 1, 32, 3, 50, 0, PLAIN),
     ATTENTION(attention_backward, "dropout", 2, 130, 70, 2, 34, 33, 60, 0.25f, .flags = SONGS),
     ATTENTION(attention_backward, "dropout, no G", 1, 100, 0, 3, 32, 1, 1, 0.1f, NO_G),
+    ATTENTION(attention_backward, "fours", 1, 5, 3, 1, 16, 2, 2, 0, .flags = FOURS),
     ATTENTION(attention_backward, "whole tiles", 1, 140, 40, 1, 64, 9, 30, 0.1f, PLAIN),
     ATTENTION(attention_backward, "head of 128", 1, 37, 45, 1, 128, 37, 20, 0, .flags = SONGS),
     ATTENTION(attention_backward, "head of 96", 1, 35, 0, 2, 96, 3, 3, 0.1f, PLAIN),
@@ -212,6 +214,7 @@ __attribute__((unused)) static const op_case op_cases[] = {
     DECODE("odd", 5, 37, 3, 6, 9, PLAIN),
     DECODE("wide", 9, 130, 2, 64, 40, .flags = LONG_RUN),
     DECODE("no G", 4, 70, 2, 32, 1, .missing = " g segment "),
+    DECODE("fours", 2, 5, 1, 8, 3, .flags = FOURS),
     DECODE("parts", 2, 300, 2, 128, 17, .flags = LONG_RUN),
     DECODE("a part and one", 2, 129, 1, 20, 5, .flags = LONG_RUN),
 

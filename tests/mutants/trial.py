@@ -14,7 +14,7 @@ import time
 
 FOLDER = "kernels/cuda"
 MACHINE = ("builtins.h", "cuda.h", "machine.h", "platform.h")  # what kernels run on: not theirs
-MORE_TESTS = {"linear_rows": ["linear_rows", "linear_rows_bf16", "rows_alone"]}
+MORE_TESTS = {op: [op, op + "_bf16", "rows_alone"] for op in ("linear_rows", "attention_decode")}
 FLAVOURS = ("checked", "fast")
 MEMORY = 8 << 30  # bytes of a test's address space
 
