@@ -77,7 +77,7 @@ TEST_INLINE float real_value(const op_case *c, const char *field, int64_t i) {
     float     u = 2 * ct_philox_float(x.word[0]) - 1;
     if (cosine) return cosf(3 * u);
     if (sine) return sinf(3 * u);
-    if (c->flags & WHOLE && c->op == CT_OP_sample && i % 2) return -0.0f;
+    if (c->flags & WHOLE && c->op == CT_OP_sample) return i % 2 ? -0.0f : (float)-(int)ct_philox_below(x.word[0], 3);
     if (c->flags & WHOLE) return (float)(int)ct_philox_below(x.word[0], 7) - 3;
     if (c->op == CT_OP_grad_norm && c->flags & NO_CHORD && i == 7) return INFINITY;
     if (!strcmp(field, "gain")) return 1 + u / 2;
