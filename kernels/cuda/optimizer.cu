@@ -67,7 +67,7 @@ static __device__ int tensor_of(int tensors, const int64_t *first, int64_t eleme
 }
 
 template <class T>
-static __global__ void __launch_bounds__(THREADS)
+static __global__ void __launch_bounds__(THREADS, 4)
     adamw_kernel(int64_t count, int tensors, bool fours, const ct_step *step, adam a, const int64_t *first,
                  const uint8_t *decay, const double *norm, const float *grad, float *param, float *moment,
                  float *variance, T *weight) {
