@@ -185,7 +185,7 @@ template <class T, int HEAD, int ROWS, bool SPREAD> struct side {
             T *to = j < p.memory ? o.dkv_memory + ((int64_t)s.b * p.memory + j) * 2 * width
                                  : o.dqkv + (((int64_t)s.b * p.tokens + j - p.memory) * 3 + keys) * width;
             to += s.h * p.head + column;
-            for (int part = 0; part <= keys; part++) {
+            for (int part = 0; part < (keys ? 2 : 1); part++) {
                 store_piece(to + part * width, from + part * tile::ELEMENTS + at, left, p.by_pieces);
                 store_piece(to + part * width + p.half, from + part * tile::ELEMENTS + at + HEAD / 2, left,
                             p.by_pieces);

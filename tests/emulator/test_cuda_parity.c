@@ -115,7 +115,7 @@ static void each_alone(const op_case *c, ct_dtype dtype, const char *size, const
         set_field(&all, all.info->fields[i].name, &params, &device[i], sizeof device[i]);
     }
     const size_t   row = (size_t)all.count[y] * all.element[y] / (size_t)rows;
-    unsigned char *together = array_of(&all, y), *alone = malloc(row);
+    unsigned char *together = array_of(&all, y), *alone = malloc(row + 1);
     char          *device_alone = emulator_alloc(row);
     assert_int_equal(ct_op_run(ct_backend_cuda(), c->op, &params), CT_OK);
     emulator_read(together, device[y], row * (size_t)rows);
