@@ -156,13 +156,12 @@ CT_REFERENCE(attention_backward) {
                     if (isinf(v.share[j])) continue;
                     real share = exp(v.share[j] - log_sum), keep = dropout(&v, i, j), dshare = 0;
                     for (int64_t d = 0; d < p->head; d++) dshare += dy[at + d] * key_row(&v, j, 1)[d];
-                    real dlogit = share * (keep * dshare - row_sum);
-                    if (dg) dg[g_index(&v, i, j)] += dlogit; /* before it is stored: dg is wide */
-                    dlogit = stored(dlogit);
+                    real dlogit = share * (keep * dshare - row_sum), narrow = stored(dlogit);
+                    if (dg) dg[g_index(&v, i, j)] += dlogit; /* which is wide */
                     for (int64_t d = 0; d < p->head; d++) {
                         dv[j * p->head + d] += stored(share * keep) * dy[at + d];
-                        dq[d] += (real)p->scale * dlogit * v.k[j * p->head + d];
-                        dk[j * p->head + d] += (real)p->scale * dlogit * v.q[d];
+                        dq[d] += (real)p->scale * narrow * v.k[j * p->head + d];
+                        dk[j * p->head + d] += (real)p->scale * narrow * v.q[d];
                     }
                 }
                 turn_query(&v, i, dq, -1, dqkv + (b * p->tokens + i) * 3 * width + h * p->head);
