@@ -169,6 +169,8 @@ $(B)/%.o: %.cpp $(STAMP).c++ | $(CONFIG) require
 	@mkdir -p $(@D)
 	$(Q)$(CT_CXX) $(ALL_CXXFLAGS) -MMD -MP -c $< -o $@
 NVCC_OBJ := $(if $(NVCC),$(if $(filter release,$(PROFILE)),$(CU_SRC:%.cu=$(B)/%.nvcc.o)))
+# CUDA=1 asks for the kernels too. (Nothing runs them yet, so a plain make does without them.)
+all: $(if $(filter 1,$(CUDA)),$(NVCC_OBJ))
 $(B)/%.nvcc.o: %.cu $(STAMP).nvcc | $(CONFIG) require
 	$(call say,NVCC,$<)
 	@mkdir -p $(@D)
