@@ -26,7 +26,7 @@ static inline size_t ct_dtype_wide_size(ct_dtype dtype) {
 }
 
 /* Parts that sums are cut into, the same for any number of threads; CT_LAYERNORM_BLOCKS, CT_EMBED, CT_ATTENTION_STRIP,
- * CT_DECODE: a GPU's. */
+ * CT_DECODE_PART: a GPU's. */
 enum {
     CT_LAYERNORM_PARTIALS = 64,
     CT_LAYERNORM_BLOCKS = 256,

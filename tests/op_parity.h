@@ -4,9 +4,10 @@
  * backend's result may be wrong by 2 times (backward ops: 3 times) what the plain reference in float is wrong by, plus
  * a floor of FLOOR_ULP units of a float in the last place of the array's scale. The floor: an op whose float reference
  * happens to be exact still rounds its result (1/2), its input to exp or division (1/2 each), and has an exp of at most
- * 2 ulp. In mixed precision all start from the same rounded inputs, and the plain reference is the naive computation in
- * mixed precision (ct_backend_reference_mixed): it rounds its results that are bf16, and what it keeps in bf16 on the
- * way (FlashAttention's tests take the same measure); where sums are exact, a result is the exact one rounded once.
+ * 2 ulp; rotary_rows, made in double, only rounds its result (1/2, and as much for what double itself is wrong by). In
+ * mixed precision all start from the same rounded inputs, and the plain reference is the naive computation in mixed
+ * precision (ct_backend_reference_mixed): it rounds its results that are bf16, and what it keeps in bf16 on the way
+ * (FlashAttention's tests take the same measure); where sums are exact, a result is the exact one rounded once.
  *
  * Include cmocka.h before. A failure is cmocka's, with the case named.
  */

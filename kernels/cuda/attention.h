@@ -31,8 +31,10 @@ template <class T> struct attention_sizes {
     const float   *cosine, *sine, *cosine_memory, *sine_memory, *g;
     const int32_t *song, *song_memory, *segment_query, *segment_key, *segment_memory;
 };
-template <class T, class P> attention_sizes<T> attention_sizes_of(const P *p) {
-    const void *const arrays[] = {p->qkv, p->kv_memory, p->cosine, p->sine, p->cosine_memory, p->sine_memory, p->y};
+/* more: arrays besides that are accessed as rows are */
+template <class T, class P, class... More> attention_sizes<T> attention_sizes_of(const P *p, const More *...more) {
+    const void *const arrays[] = {p->qkv,           p->kv_memory,   p->cosine, p->sine,
+                                  p->cosine_memory, p->sine_memory, p->y,      more...};
     bool              by_pieces = (size_t)p->head / 2 * sizeof(T) % 16 == 0;
     for (const void *array : arrays) by_pieces = by_pieces && reinterpret_cast<uintptr_t>(array) % 16 == 0;
     return {(int)p->tokens,

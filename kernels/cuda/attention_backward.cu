@@ -603,11 +603,9 @@ CT_CUDA_REAL(attention_backward) {
     float        *row_sum = (float *)p->work;
     const T      *y = (const T *)p->y, *dy = (const T *)p->dy;
     if (slices == 0 || p->tokens + p->memory == 0) return CT_OK;
-    attention_sizes<T>       sizes = attention_sizes_of<T>(p);
+    const attention_sizes<T> sizes = attention_sizes_of<T>(p, p->dy, p->dqkv, p->dkv_memory);
     const backward_arrays<T> arrays = {dy,           (const float *)p->lse, row_sum,
                                        (T *)p->dqkv, (T *)p->dkv_memory,    {(float *)p->dg, (float *)p->partial}};
-    sizes.by_pieces =
-        sizes.by_pieces && by_fours(0, (const float *)p->dy, (const float *)p->dqkv, (const float *)p->dkv_memory);
     if (rows > 0)
         CT_TRY(LAUNCH(row_sum_kernel<T>, blocks_for(rows, ATTENTION_WARPS), ATTENTION_THREADS, 0, stream, rows,
                       (int)p->tokens, (int)p->heads, (int)p->head, y, dy, row_sum));

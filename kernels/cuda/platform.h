@@ -4,10 +4,10 @@
  *   CT_CUDA(gelu) {                          defines ct_cuda_gelu (kernels/cuda/cuda.h), the host function of an op
  *       const ct_gelu *p = &params->gelu; ...
  *       return LAUNCH(gelu_kernel, grid, block, shared bytes, stream, arguments ...);
- *   CT_CUDA_REAL(gelu) {                     the same of an op with arrays of `real` (ops.def): they are T, float or
- * bf16 const T *x = (const T *)p->x; ...    p: the op's parameters; `stream` as above SHARED_ARRAY(float, tile,
- * [32][36]);     an array in shared memory, aligned to 16 bytes DYNAMIC_SHARED(memory);                  unsigned char
- * *memory: the launch's shared bytes, aligned to 16
+ *   CT_CUDA_REAL(gelu) {                     the same where arrays are `real` (ops.def): of type T, float or bf16
+ *       const T *x = (const T *)p->x; ...    p: the op's parameters
+ *   SHARED_ARRAY(float, tile, [32][36]);     an array in shared memory, aligned to 16 bytes
+ *   DYNAMIC_SHARED(memory);                  unsigned char *memory: the launch's shared bytes, aligned to 16
  *
  * and one function for each PTX instruction that CUDA C has no name for. `__shared__` alone is not to be used: its
  * alignment differs, and a host compiler does not know it.

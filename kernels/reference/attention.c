@@ -139,6 +139,8 @@ CT_REFERENCE(attention_backward) {
     int64_t             width = p->heads * p->head;
     CT_ASSERT(p->head % 2 == 0);
     if (dg) memset(dg, 0, (size_t)(p->batch * p->heads * p->queries * p->keys) * sizeof *dg);
+    for (int64_t i = 1; dg && i < p->batch * p->tokens; i++)
+        CT_ASSERT(i % p->tokens == 0 || p->segment_query[i] >= p->segment_query[i - 1]);
     for (int64_t b = 0; b < p->batch; b++)
         for (int64_t h = 0; h < p->heads; h++) {
             view  v = view_of(p, p->work, b, h);
