@@ -34,9 +34,10 @@ enum {
     CT_NORM_BLOCK = 16384,
     CT_EMBED_CHUNKS = 128,
     CT_EMBED_TILE = 128,
-    CT_ATTENTION_STRIP = 8, /* queries whose sums of dG are kept apart, the fewest */
-    CT_DECODE_PART = 128    /* rows of a cache whose sums are */
+    CT_DECODE_PART = 128 /* rows of a cache whose sums are kept apart */
 };
+/* queries whose sums of dG are kept apart, at least */
+#define CT_ATTENTION_STRIP(head) ((head) <= 64 ? 16 : 8)
 
 /* Everything that changes from step to step. */
 typedef struct ct_step {

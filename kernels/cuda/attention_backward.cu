@@ -588,7 +588,7 @@ static ct_status run_side(const attention_sizes<T> &p, const backward_arrays<T> 
 template <class T, int HEAD>
 static ct_status run_head(const attention_sizes<T> &p, const backward_arrays<T> &o, int slices, CUstream_st *stream) {
     constexpr int strip = sizeof(T) == 2 ? backward_bf16<HEAD>::STRIP : backward_f32<HEAD>::STRIP;
-    static_assert(strip >= CT_ATTENTION_STRIP, "the workspace has room");
+    static_assert(strip >= CT_ATTENTION_STRIP(HEAD), "the workspace has room");
     CT_TRY((run_side<T, HEAD, false>(p, o, slices, stream)));
     CT_TRY((run_side<T, HEAD, true>(p, o, slices, stream)));
     if (!o.dg.dg || p.queries * p.keys == 0) return CT_OK;
