@@ -43,7 +43,6 @@ enum {
 typedef struct ct_step {
     uint64_t seed;   /* dropout draws from (seed mixed with number) */
     int64_t  number; /* step (micro-step: number counts every forward pass) */
-    int64_t  update; /* optimiser updates made, this one included: n of AdamW */
     int64_t  ring;   /* where the memory's next row goes */
     double   learning_rate, clip, loss_scale;
     int64_t  first_row; /* number of the first row of this batch in the global batch (rows = batch * tokens) */

@@ -347,7 +347,7 @@ static void shared_arrays(ct_builder *b, bool train) {
     n->logits = reals(b, A, N * b->m->vocabulary_size);
     n->loss = reals(b, A, N);
     n->ring = reals(b, CT_MEMORY_RING, c->layers * K * C);
-    n->norm = items(b, CT_MEMORY_WORKSPACE, 2, sizeof(double));
+    n->norm = items(b, CT_MEMORY_WORKSPACE, 3, sizeof(double));
     if (!train) return;
     n->gradients = reals(b, CT_MEMORY_GRADIENTS, b->m->parameter_count);
     n->moment = reals(b, CT_MEMORY_MOMENTS, b->m->parameter_count);

@@ -50,7 +50,7 @@ typedef struct ct_network {
     void    *loss;                /* [batch * tokens] nats, 0 where there is no target */
     void    *gradients;           /* [parameter_count] */
     void    *ring;                /* [layers][batch][memory][width]: layer inputs, by slot */
-    double  *norm, *norm_partial; /* norm of the gradients, 1 when finite; workspace */
+    double  *norm, *norm_partial; /* norm of the gradients, 1 when finite, updates made; workspace */
     void    *moment, *variance;   /* of AdamW; only in networks made for training */
     int64_t *tensor_first;
     uint8_t *tensor_decay;
@@ -86,7 +86,8 @@ typedef struct ct_adam {
     double beta1, beta2, epsilon, weight_decay;
 } ct_adam;
 void                   ct_network_zero_gradients(ct_network *network);
-/* Norm of the gradients into norm[0], norm[1]; then AdamW with step.learning_rate, clip and update. */
+/* Norm of the gradients into norm[0], norm[1], counted in norm[2] when finite; then AdamW with step.learning_rate and
+ * clip: nothing where it is not. */
 CT_NODISCARD ct_status ct_network_norm(ct_network *network);
 CT_NODISCARD ct_status ct_network_update(ct_network *network, const ct_adam *adam);
 

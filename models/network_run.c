@@ -94,6 +94,7 @@ ct_status ct_network_norm(ct_network *n) {
                                  .count = count,
                                  .grad = n->gradients,
                                  .result = n->norm,
+                                 .updates = n->norm + 2,
                                  .partial = n->norm_partial}};
     return ct_op_run(n->backend, CT_OP_grad_norm, &p);
 }
@@ -110,6 +111,7 @@ ct_status ct_network_update(ct_network *n, const ct_adam *adam) {
                              .first = n->tensor_first,
                              .decay = n->tensor_decay,
                              .norm = n->norm,
+                             .updates = n->norm + 2,
                              .grad = n->gradients,
                              .param = n->model->parameters,
                              .moment = n->moment,

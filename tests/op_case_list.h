@@ -201,6 +201,7 @@ __attribute__((unused)) static const op_case op_cases[] = {
     ATTENTION(attention_backward, "memory alone", 2, 0, 5, 1, 4, 2, 2, 0, PLAIN),
 
     MEMORY("one", 1, 1, 1, 1, PLAIN),
+    MEMORY("not finite", 2, 5, 7, 9, .flags = NO_CHORD),
     MEMORY("wraps", 3, 5, 7, 33, PLAIN),
     MEMORY("more tokens than rows", 2, 19, 8, 16, PLAIN),
     MEMORY("large", 4, 50, 40, 300, PLAIN),

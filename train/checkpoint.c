@@ -230,7 +230,10 @@ static ct_status load_state(const char *path, const ct_model *model, ct_network 
     if (status == CT_OK) status = ct_model_copy_weights(model, n->model);
     for (int i = MOMENT; status == CT_OK && i < CT_STATE_TENSORS; i++)
         if (to[i].bytes) memcpy((void *)(uintptr_t)to[i].data, state[i].data, to[i].bytes);
-    if (status == CT_OK) *counters = found;
+    if (status == CT_OK) {
+        *counters = found;
+        n->norm[2] = (double)found.update;
+    }
     ct_safetensors_close(&file);
     return status;
 }

@@ -61,7 +61,6 @@ static void add_losses(ct_stepper *s, const ct_batch *b) {
         sum += (double)loss[i];
         if (b->open[i]) open += (double)loss[i];
     }
-    s->last_finite = s->last_finite && isfinite(sum);
     if (!isfinite(sum)) return;
     s->at.window_loss += sum;
     s->at.window_open += open;
@@ -74,7 +73,6 @@ ct_status ct_stepper_step(ct_stepper *s) {
     const ct_train_config *c = s->config;
     ct_network            *n = &s->network;
     ct_network_zero_gradients(n);
-    s->last_finite = true;
     for (int64_t k = 0; k < c->accumulate; k++) {
         const ct_batch *batch = ct_loader_batch(&s->loader, s->at.micro);
         n->step->number = s->at.micro++;
@@ -85,19 +83,17 @@ ct_status ct_stepper_step(ct_stepper *s) {
         CT_TRY(ct_network_forward(n));
         add_losses(s, batch);
         CT_TRY(ct_network_backward(n));
-        if (s->last_finite) CT_TRY(ct_network_remember(n)); /* a memory with NaN in it would spoil all that follows */
+        CT_TRY(ct_network_remember(n));
     }
     s->at.step++;
     if (ct_fault_step(CT_FAULT_NAN, s->at.step)) *(float *)n->gradients = NAN;
-    n->step->update = s->at.update + 1;
     n->step->learning_rate = ct_learning_rate(c, s->at.step);
     n->step->clip = c->clip;
     CT_TRY(ct_network_norm(n));
     s->at.norm = n->norm[0];
-    if (!s->last_finite) n->norm[1] = 0;
     CT_TRY(ct_network_update(n, &c->adam));
+    s->at.update = (int64_t)n->norm[2];
     if (n->norm[1] > 0) {
-        s->at.update++;
         s->at.skipped_in_a_row = 0;
         return CT_OK;
     }

@@ -20,7 +20,6 @@ typedef struct ct_stepper {
     ct_model               model;
     ct_network             network;
     ct_counters            at;
-    bool                   last_finite;
 } ct_stepper;
 
 /* Room for harmonic segments in a plan without a dataset. They are about four rows long; the most in any window of

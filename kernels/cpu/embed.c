@@ -66,9 +66,10 @@ CT_CPU(memory_update) {
 #pragma omp parallel for collapse(2) schedule(static) if (p->batch * kept * p->width > CT_SMALL)
     for (int64_t b = 0; b < p->batch; b++)
         for (int64_t t = 0; t < kept; t++) {
-            int64_t row = (p->step->ring + first + t) % p->memory;
-            memcpy(ring + (b * p->memory + row) * p->width, x + (b * p->tokens + first + t) * p->width,
-                   (size_t)p->width * sizeof *x);
+            const float *from = x + (b * p->tokens + first + t) * p->width;
+            float       *to = ring + (b * p->memory + (p->step->ring + first + t) % p->memory) * p->width;
+#pragma omp simd
+            for (int64_t i = 0; i < p->width; i++) to[i] = fabsf(from[i]) < INFINITY ? from[i] : 0;
         }
     return CT_OK;
 }

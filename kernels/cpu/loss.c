@@ -14,11 +14,11 @@ static float entropy_row(const float *row, int64_t vocabulary, int32_t target, f
         dlogits[v] = one_exp(row[v] - largest);
         total += dlogits[v];
     }
-    float factor = loss_scale / total;
+    float loss = logf(total) - of_target, scale = isfinite(loss) ? loss_scale : NAN, factor = scale / total;
 #pragma omp simd
     for (int64_t v = 0; v < vocabulary; v++) dlogits[v] *= factor;
-    dlogits[target] -= loss_scale;
-    return logf(total) - of_target;
+    dlogits[target] -= scale;
+    return loss;
 }
 
 CT_CPU(cross_entropy) {
@@ -59,6 +59,7 @@ CT_CPU(grad_norm) {
     for (int64_t block = 0; block < blocks; block++) total += p->partial[block];
     p->result[0] = sqrt(total);
     p->result[1] = isfinite(total);
+    p->updates[0] += p->result[1];
     return CT_OK;
 }
 
@@ -69,8 +70,8 @@ CT_CPU(adamw) {
     float          *param = p->param, *moment = p->moment, *variance = p->variance, *weight = p->weight;
     if (p->norm[1] == 0) return CT_OK;
     float clip = p->step->clip > 0 && p->norm[0] > p->step->clip ? (float)(p->step->clip / p->norm[0]) : 1;
-    float correct1 = (float)(1 - pow(p->beta1, (double)p->step->update));
-    float correct2 = (float)(1 - pow(p->beta2, (double)p->step->update));
+    float correct1 = (float)(1 - pow(p->beta1, p->updates[0]));
+    float correct2 = (float)(1 - pow(p->beta2, p->updates[0]));
     float beta1 = (float)p->beta1, rest1 = (float)(1 - p->beta1), beta2 = (float)p->beta2,
           rest2 = (float)(1 - p->beta2);
     float epsilon = (float)p->epsilon, rate = (float)p->step->learning_rate;

@@ -1,7 +1,7 @@
 /* cross_entropy.cu -- cuda: the loss of each row and its gradient in one pass (reference/loss.c).
  *
  *   loss = log(sum of e^(logit - largest)) - (logit[target] - largest), 0 where target < 0
- *   dlogits = (softmax - onehot) step->loss_scale, 0 where target < 0
+ *   dlogits = (softmax - onehot) step->loss_scale, 0 where target < 0, NaN where the loss is not finite
  * logits and dlogits [rows][vocabulary], perhaps the same array.
  *
  * A warp per row, which waits in shared memory between largest, sum and result. Bytes an element: 8, evaluation 4
@@ -43,10 +43,11 @@ static __global__ void __launch_bounds__(ROWS *WARP)
         total += kept[v];
     }
     total = warp_sum(total);
-    if (lane == 0) loss[row] = logf(total) - of_wanted;
+    const float of_row = logf(total) - of_wanted;
+    if (lane == 0) loss[row] = of_row;
     if (!dlogits) return;
     __syncwarp(); /* all have read that logit, where the result may go */
-    const float scale = (float)step->loss_scale, factor = scale / total;
+    const float scale = isfinite(of_row) ? (float)step->loss_scale : NAN, factor = scale / total;
     for (int64_t v = lane; v < vocabulary; v += WARP) store(dlogits + v, kept[v] * factor - (v == wanted ? scale : 0));
 }
 

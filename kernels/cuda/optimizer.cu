@@ -1,13 +1,13 @@
 /* optimizer.cu -- cuda: the norm of the gradient, and AdamW on all tensors at once (reference/loss.c).
  *
- *   result[0] = sqrt(sum of grad^2), result[1] = 1 when that is finite, else 0
+ *   result[0] = sqrt(sum of grad^2), result[1] = 1 when that is finite, else 0; updates += result[1]
  * A block sums CT_NORM_BLOCK elements in double; one block more adds the blocks up. 4 bytes, 2 flops an element.
  *
  *   g = grad min(1, clip / norm); m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2
  *   param -= rate (m / (1 - beta1^n) / (sqrt(v / (1 - beta2^n)) + epsilon) + decay param)
- * Rate, clip and n are read on the device, from the step; nothing is written where norm[1] is 0. A block takes BLOCK
- * elements, whatever tensors they belong to; a thread looks for its first element's tensor by halves. 28 bytes, 14
- * flops an element.
+ * n = updates. Rate and clip are read on the device, from the step; nothing is written where norm[1] is 0. A block
+ * takes BLOCK elements, whatever tensors they belong to; a thread looks for its first element's tensor by halves. 28
+ * bytes, 14 flops an element.
  *
  * Sums: thread by thread, across lanes and warps in a tree, then over the blocks: the same bytes always.
  */
@@ -30,13 +30,15 @@ static __global__ void __launch_bounds__(THREADS)
     if (threadIdx.x == 0) partial[blockIdx.x] = sum;
 }
 
-static __global__ void __launch_bounds__(THREADS) norm_kernel(int64_t blocks, const double *partial, double *result) {
+static __global__ void __launch_bounds__(THREADS)
+    norm_kernel(int64_t blocks, const double *partial, double *result, double *updates) {
     double sum = 0;
     for (int64_t i = threadIdx.x; i < blocks; i += THREADS) sum += partial[i];
     sum = sum_of_block(sum);
     if (threadIdx.x > 0) return;
     result[0] = sqrt(sum);
     result[1] = isfinite(sum) ? 1 : 0;
+    updates[0] += result[1];
 }
 
 CT_CUDA(grad_norm) {
@@ -45,7 +47,7 @@ CT_CUDA(grad_norm) {
     const unsigned      blocks = blocks_for(p->count, CT_NORM_BLOCK);
     if (blocks > 0)
         CT_TRY(LAUNCH(square_kernel, blocks, THREADS, 0, stream, p->count, by_fours(0, grad), grad, p->partial));
-    return LAUNCH(norm_kernel, 1, THREADS, 0, stream, (int64_t)blocks, p->partial, p->result);
+    return LAUNCH(norm_kernel, 1, THREADS, 0, stream, (int64_t)blocks, p->partial, p->result, p->updates);
 }
 
 /* what is the same for all elements of a step */
@@ -69,12 +71,11 @@ static __device__ int tensor_of(int tensors, const int64_t *first, int64_t eleme
 template <class T>
 static __global__ void __launch_bounds__(THREADS, 4)
     adamw_kernel(int64_t count, int tensors, bool fours, const ct_step *step, adam a, const int64_t *first,
-                 const uint8_t *decay, const double *norm, const float *grad, float *param, float *moment,
-                 float *variance, T *weight) {
+                 const uint8_t *decay, const double *norm, const double *updates, const float *grad, float *param,
+                 float *moment, float *variance, T *weight) {
     SHARED_ARRAY(float, correct, [2]); /* 1 - beta^n */
     if (norm[1] == 0) return;
-    if (threadIdx.x < 2)
-        correct[threadIdx.x] = (float)(1 - pow(threadIdx.x == 0 ? a.beta1 : a.beta2, (double)step->update));
+    if (threadIdx.x < 2) correct[threadIdx.x] = (float)(1 - pow(threadIdx.x == 0 ? a.beta1 : a.beta2, updates[0]));
     __syncthreads();
     const float   correct1 = correct[0], correct2 = correct[1], rate = (float)step->learning_rate;
     const float   clip = step->clip > 0 && norm[0] > step->clip ? (float)(step->clip / norm[0]) : 1;
@@ -113,6 +114,6 @@ CT_CUDA_REAL(adamw) {
     T           *weight = (T *)p->weight;
     if (p->count == 0) return CT_OK;
     return LAUNCH(adamw_kernel<T>, blocks_for(p->count, BLOCK), THREADS, 0, stream, p->count, (int)p->tensors,
-                  by_fours(0, grad, param, moment, variance, weight), p->step, a, p->first, p->decay, p->norm, grad,
-                  param, moment, variance, weight);
+                  by_fours(0, grad, param, moment, variance, weight), p->step, a, p->first, p->decay, p->norm,
+                  p->updates, grad, param, moment, variance, weight);
 }

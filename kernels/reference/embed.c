@@ -47,8 +47,10 @@ CT_REFERENCE(memory_update) {
     for (int64_t b = 0; b < p->batch; b++)
         for (int64_t t = first; t < p->tokens; t++) {
             int64_t row = (p->step->ring + t) % p->memory;
-            for (int64_t i = 0; i < p->width; i++)
-                ring[(b * p->memory + row) * p->width + i] = x[(b * p->tokens + t) * p->width + i];
+            for (int64_t i = 0; i < p->width; i++) {
+                real value = x[(b * p->tokens + t) * p->width + i];
+                ring[(b * p->memory + row) * p->width + i] = isfinite(value) ? value : 0;
+            }
         }
     return CT_OK;
 }

@@ -15,9 +15,10 @@ CT_REFERENCE(cross_entropy) {
         real log_total = largest + log(total);
         loss[n] = target < 0 ? 0 : log_total - row[target];
         if (!dlogits) continue;
+        real scale = isfinite(loss[n]) ? (real)p->step->loss_scale : (real)NAN;
         for (int64_t v = 0; v < p->vocabulary; v++) {
             real softmax = exp(row[v] - log_total), onehot = v == target;
-            dlogits[n * p->vocabulary + v] = target < 0 ? 0 : (softmax - onehot) * (real)p->step->loss_scale;
+            dlogits[n * p->vocabulary + v] = target < 0 ? 0 : (softmax - onehot) * scale;
         }
     }
     return CT_OK;
@@ -35,6 +36,7 @@ CT_REFERENCE(grad_norm) {
     }
     p->result[0] = sqrt(total);
     p->result[1] = isfinite(total);
+    p->updates[0] += p->result[1];
     return CT_OK;
 }
 
@@ -44,8 +46,8 @@ CT_REFERENCE(adamw) {
     real           *param = p->param, *moment = p->moment, *variance = p->variance, *weight = p->weight;
     if (p->norm[1] == 0) return CT_OK;
     double clip = p->step->clip > 0 && p->norm[0] > p->step->clip ? p->step->clip / p->norm[0] : 1;
-    real   correct1 = (real)(1 - pow(p->beta1, (double)p->step->update));
-    real   correct2 = (real)(1 - pow(p->beta2, (double)p->step->update));
+    real   correct1 = (real)(1 - pow(p->beta1, p->updates[0]));
+    real   correct2 = (real)(1 - pow(p->beta2, p->updates[0]));
     real   beta1 = (real)p->beta1, beta2 = (real)p->beta2, epsilon = (real)p->epsilon;
     real   rate = (real)p->step->learning_rate;
     for (int64_t t = 0; t < p->tensors; t++) {

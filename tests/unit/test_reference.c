@@ -195,7 +195,6 @@ static void train(dump *d, ct_network *n, results *r) {
     n->step->clip = adam[4];
     ct_network_forget(n);
     for (int64_t k = 0; k < d->steps; k++) {
-        n->step->update = k + 1;
         n->step->learning_rate = rates[k];
         r->losses[k] = run_window(d, n, k % d->windows);
         ct_network_zero_gradients(n);
