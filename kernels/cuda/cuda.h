@@ -1,4 +1,4 @@
-/* cuda.h -- the cuda backend: which ops have a kernel, and their host functions, for C.
+/* cuda.h -- the cuda backend: which ops have a kernel or a library's, and their host functions, for C.
  *
  * A host function checks nothing that ct_op_run has checked, puts its kernels on the stream and returns; every pointer
  * in the parameters, step included, is device memory.
@@ -32,11 +32,17 @@
     OP(grad_norm)                                                                                                      \
     OP(adamw)                                                                                                          \
     OP(sample)
+/* Ops that are products of matrices, by cuBLASLt (linear.h). In the table where CT_HAVE_CUBLASLT says it is linked: the
+ * kernels alone are built and tested without any toolkit. */
+#define CT_CUDA_PRODUCTS(OP)                                                                                           \
+    OP(linear)                                                                                                         \
+    OP(linear_backward)
 
 struct CUstream_st; /* what CUDA's cudaStream_t points to; NULL: the default stream */
 
 #define CT_CUDA_DECLARE(name) ct_status ct_cuda_##name(const ct_params *params, struct CUstream_st *stream);
 CT_CUDA_OPS(CT_CUDA_DECLARE)
+CT_CUDA_PRODUCTS(CT_CUDA_DECLARE)
 
 /* On the default stream. */
 const ct_backend *ct_backend_cuda(void);
