@@ -71,10 +71,31 @@ CT_NODISCARD ct_status ct_cuda_gemm_load(const char *path);
 #define CT_GEMM_KEY(N)                                                                                                 \
     N(rows)                                                                                                            \
     N(columns)                                                                                                         \
-    N(depth) N(lda) N(ldb) N(ldd) N(transpose_a) N(transpose_b) N(accumulate) N(in) N(out) N(epilogue) N(align_a)      \
-        N(align_b) N(align_d) N(align_bias) N(align_aux)
+    N(depth)                                                                                                           \
+    N(lda)                                                                                                             \
+    N(ldb)                                                                                                             \
+    N(ldd)                                                                                                             \
+    N(transpose_a)                                                                                                     \
+    N(transpose_b)                                                                                                     \
+    N(accumulate)                                                                                                      \
+    N(in)                                                                                                              \
+    N(out)                                                                                                             \
+    N(epilogue)                                                                                                        \
+    N(align_a)                                                                                                         \
+    N(align_b)                                                                                                         \
+    N(align_d)                                                                                                         \
+    N(align_bias)                                                                                                      \
+    N(align_aux)
 #define CT_GEMM_ALGORITHM(N)                                                                                           \
-    N(id) N(tile) N(stages) N(split_k) N(reduction) N(swizzle) N(custom) N(inner_shape) N(cluster_shape)
+    N(id)                                                                                                              \
+    N(tile)                                                                                                            \
+    N(stages)                                                                                                          \
+    N(split_k)                                                                                                         \
+    N(reduction)                                                                                                       \
+    N(swizzle)                                                                                                         \
+    N(custom)                                                                                                          \
+    N(inner_shape)                                                                                                     \
+    N(cluster_shape)
 #define CT_GEMM_NUMBER(name) int64_t name;
 typedef struct ct_gemm_key {
     CT_GEMM_KEY(CT_GEMM_NUMBER)
