@@ -51,6 +51,10 @@ void *ct_arena_alloc(ct_arena *arena, size_t count, size_t size) {
         ct_fail(CT_ENOMEM, "needs more memory than allowed: %zu MiB", arena->cap >> 20);
         return NULL;
     }
+    if (arena->base) {
+        arena->used += bytes;
+        return arena->base + (arena->used - bytes);
+    }
     ct_arena_block *block = arena->head;
     if (!block || block->size - block->used < bytes) {
         size_t payload = block ? block->size * 2 : FIRST_BLOCK;

@@ -12,6 +12,7 @@
  *
  * A paper arena hands out addresses behind which there is no memory: plans of any
  * size can be drawn up and measured on a small machine. Touching them faults.
+ * One with a base hands out places in memory of its caller's (of a GPU, say), up to its cap; they are not zeroed.
  */
 #ifndef CT_CORE_ARENA_H
 #define CT_CORE_ARENA_H
@@ -25,6 +26,7 @@ typedef struct ct_arena {
     size_t          used; /* bytes handed out, alignment included */
     size_t          cap;  /* most bytes handed out; 0: no cap */
     bool            paper;
+    char           *base; /* NULL: memory of its own */
 } ct_arena;
 
 /* Reserve count * size zeroed bytes, aligned to 64; a product that overflows is CT_ENOMEM too. count 0 gives a valid

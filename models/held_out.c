@@ -9,10 +9,6 @@ typedef struct ct_reader { /* which song and row a line of the batch reads next 
     int64_t song, row;     /* index into the split's songs, -1: none left */
 } ct_reader;
 
-static double loss_at(const ct_network *n, int64_t i) {
-    return n->model->dtype == CT_F64 ? ((const double *)n->loss)[i] : (double)((const float *)n->loss)[i];
-}
-
 typedef struct ct_place { /* one row of logits, and the log of their summed exponentials */
     const void *logits;
     bool        wide;
@@ -27,18 +23,23 @@ static double log_p(const void *context, int token) {
     return logit(context, token) - ((const ct_place *)context)->log_sum;
 }
 
-static void add(const ct_network *n, const ct_batch *b, ct_scores *scores) {
+static ct_status add(ct_network *n, const ct_batch *b, ct_scores *scores) {
     const int64_t V = n->model->vocabulary_size;
+    const bool    wide = n->model->dtype == CT_F64;
+    const void   *logits, *loss;
+    CT_TRY(ct_network_see(n, &logits, &loss));
     for (int64_t line = 0; line < b->batch; line++)
         for (int64_t t = 0; t < b->tokens; t++) {
             int64_t i = line * b->tokens + t, row = line * n->tokens + t;
             int32_t target = b->target[i];
             if (target < 0) continue;
-            ct_place place = {.logits = (const char *)n->logits + (size_t)(row * V) * ct_dtype_size(n->model->dtype),
-                              .wide = n->model->dtype == CT_F64};
-            place.log_sum = loss_at(n, row) + logit(&place, target);
+            ct_place place = {.logits = (const char *)logits + (size_t)(row * V) * ct_dtype_size(n->model->dtype),
+                              .wide = wide};
+            double   of_row = wide ? ((const double *)loss)[row] : (double)((const float *)loss)[row];
+            place.log_sum = of_row + logit(&place, target);
             ct_scores_add(scores, b->song[i], target, b->open[i], log_p, &place);
         }
+    return CT_OK;
 }
 
 /* Lay the next window of a line. Streams take songs one after the other; without memory a window holds one song. */
@@ -92,7 +93,7 @@ static ct_status read_all(ct_network *n, const ct_held_out *what, const int64_t 
         CT_TRY(ct_network_fill(n, b));
         CT_TRY(ct_network_forward(n));
         CT_TRY(ct_network_remember(n));
-        add(n, b, scores);
+        CT_TRY(add(n, b, scores));
         ct_progress_at(&progress, next, "");
     }
     ct_progress_end(&progress);
@@ -118,14 +119,15 @@ ct_status ct_held_out_network(const ct_held_out *what, ct_network *n, ct_arena *
     if (status == CT_OK)
         status =
             ct_scores_make((const char *const *)n->model->vocabulary, n->model->vocabulary_size, count, arena, out);
+    if (status == CT_OK) status = ct_network_memory_save(n, memory);
     if (status == CT_OK) {
         for (int64_t i = 0; i < n->batch; i++) readers[i].song = -1;
-        ct_network_memory_save(n, memory);
-        ct_network_forget(n);
+        status = ct_network_forget(n);
         n->step->train = false;
-        status = read_all(n, what, songs, count, readers, &batch, out);
+        if (status == CT_OK) status = read_all(n, what, songs, count, readers, &batch, out);
         *n->step = step;
-        ct_network_memory_load(n, memory);
+        ct_status restored = ct_network_memory_load(n, memory);
+        if (status == CT_OK) status = restored;
     }
     ct_arena_free(&own);
     return status;

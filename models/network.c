@@ -7,6 +7,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { ALIGNMENT = 64, RESULTS = 64 }; /* bytes; the latter: of norm, before loss */
+
 /* Arrays that live from a layer's forward to its backward pass. */
 typedef struct ct_layer_saved {
     void *x, *norm1, *mean1, *rstd1; /* stream into the layer, its norm */
@@ -20,15 +22,16 @@ typedef struct ct_builder {
     ct_model       *m;
     ct_layer_saved *saved;
     bool            failed;
+    ct_inputs       in; /* as ops see them */
     void           *cosine, *sine, *cosine_memory, *sine_memory, *g, *dg;
     void           *last, *normed, *mean, *rstd; /* the stream after all layers, its norm */
     void           *dstream, *dbranch, *dnorm, *dqkv, *dkv_memory, *dmemory_norm, *dup;
-    int32_t        *source, *offset;
+    int32_t        *source;
     double         *omega;
 } ct_builder;
 
-const char *const ct_memory_names[CT_MEMORY_KINDS] = {"inputs",  "activations",           "harmony",  "gradients",
-                                                      "moments", "Transformer-XL memory", "workspace"};
+const char *const ct_memory_names[CT_MEMORY_KINDS] = {"parameters", "inputs",  "activations",           "harmony",
+                                                      "gradients",  "moments", "Transformer-XL memory", "workspace"};
 
 /* An array of the plan. */
 static void *items(ct_builder *b, ct_memory kind, int64_t count, size_t size) {
@@ -40,18 +43,29 @@ static void *items(ct_builder *b, ct_memory kind, int64_t count, size_t size) {
 }
 
 static void *reals(ct_builder *b, ct_memory kind, int64_t count) {
-    return items(b, kind, count, ct_dtype_size(b->m->dtype));
+    return items(b, kind, count, ct_dtype_size(b->n->dtype));
+}
+static void *wides(ct_builder *b, ct_memory kind, int64_t count) {
+    return items(b, kind, count, ct_dtype_wide_size(b->n->dtype));
 }
 
-/* A small table that the host fills while planning. */
-static void *table(ct_builder *b, int64_t count, size_t size) {
+/* What the host keeps, and small tables that it fills while planning. */
+static void *kept(ct_builder *b, int64_t count, size_t size) {
     void *p = ct_arena_alloc(&b->n->arena, (size_t)count, size);
     if (!p) b->failed = true;
     return p;
 }
 
+/* A table of the host's, where ops read it. */
+static void *table(ct_builder *b, const void *host, size_t bytes) {
+    if (!ct_device_apart(b->n->device)) return (void *)(uintptr_t)host;
+    void *p = items(b, CT_MEMORY_PARAMETERS, (int64_t)bytes, 1);
+    if (!b->failed && !b->n->arrays.paper && ct_device_write(b->n->device, p, host, bytes) != CT_OK) b->failed = true;
+    return p;
+}
+
 static void push(ct_builder *b, ct_record_list *list, ct_op op, int64_t layer, const char *label, ct_params params) {
-    params.dtype = b->m->dtype;
+    params.dtype = b->n->dtype;
     if (!b->failed && ct_record_push(list, &b->n->arena, op, layer, label, params) != CT_OK) b->failed = true;
 }
 /* Append op `name` with the fields given to a list. */
@@ -59,11 +73,11 @@ static void push(ct_builder *b, ct_record_list *list, ct_op op, int64_t layer, c
     push(b, &b->n->list, CT_OP_##name, layer, label, (ct_params){.name = {__VA_ARGS__}})
 
 static void *parameter(const ct_builder *b, int64_t at) {
-    return ct_model_at(b->m, at);
+    return ct_weights_at(&b->n->weights, at);
 }
 
 static void *gradient(const ct_builder *b, int64_t at) {
-    return at < 0 ? NULL : (char *)b->n->gradients + (size_t)at * ct_dtype_size(b->m->dtype);
+    return at < 0 ? NULL : (char *)b->n->gradients + (size_t)at * ct_dtype_wide_size(b->n->dtype);
 }
 
 /* Random streams of dropout: three a layer. */
@@ -71,47 +85,75 @@ static uint32_t stream_of(int64_t layer, int which) {
     return (uint32_t)(layer * 4 + which);
 }
 
+/* The inputs' places from `base` on; the bytes they take. */
+static size_t lay(const ct_network *n, char *base, ct_inputs *out) {
+    const size_t T = (size_t)(n->batch * n->tokens), M = (size_t)(n->batch * n->memory), B = (size_t)n->batch;
+    size_t       used = 0;
+    struct {
+        void  *field;
+        size_t bytes;
+    } parts[] = {{&out->step, sizeof *out->step},
+                 {&out->rows, T * (size_t)n->model->column_count * sizeof *out->rows},
+                 {&out->target, T * sizeof(int32_t)},
+                 {&out->song, T * sizeof(int32_t)},
+                 {&out->song_memory, M * sizeof(int32_t)},
+                 {&out->position, T * CT_SOURCE_COUNT * sizeof(int32_t)},
+                 {&out->position_memory, M * CT_SOURCE_COUNT * sizeof(int32_t)},
+                 {&out->segment_query, T * sizeof(int32_t)},
+                 {&out->segment_key, T * sizeof(int32_t)},
+                 {&out->segment_memory, M * sizeof(int32_t)},
+                 {&out->query, B * (size_t)n->queries * 3 * sizeof(int32_t)},
+                 {&out->key, B * (size_t)n->keys * 3 * sizeof(int32_t)},
+                 {&out->query_count, B * sizeof(int32_t)},
+                 {&out->key_count, B * sizeof(int32_t)}};
+    for (size_t i = 0; i < CT_COUNT(parts); i++) {
+        char *here = base + used;
+        memcpy(parts[i].field, &here, sizeof here);
+        used += (parts[i].bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    }
+    return used;
+}
+
+void ct_network_lay(ct_network *n, void *slot) {
+    lay(n, slot, &n->in);
+}
+
 static void inputs(ct_builder *b) {
     ct_network   *n = b->n;
     const int64_t B = n->batch, T = n->tokens, M = n->memory, pairs = b->m->config.width / b->m->config.heads / 2;
-    const size_t  i32 = sizeof(int32_t);
-    n->rows = items(b, CT_MEMORY_INPUTS, B * T * b->m->column_count, sizeof(uint16_t));
-    n->memory_rows = items(b, CT_MEMORY_RING, B * M * b->m->column_count, sizeof(uint16_t));
-    n->target = items(b, CT_MEMORY_INPUTS, B * T, i32);
-    n->song = items(b, CT_MEMORY_INPUTS, B * T, i32);
-    n->song_memory = items(b, CT_MEMORY_RING, B * M, i32);
-    n->position = items(b, CT_MEMORY_INPUTS, B * T * CT_SOURCE_COUNT, i32);
-    n->position_memory = items(b, CT_MEMORY_INPUTS, B * M * CT_SOURCE_COUNT, i32);
-    n->segment_query = items(b, CT_MEMORY_INPUTS, B * T, i32);
-    n->segment_key = items(b, CT_MEMORY_INPUTS, B * T, i32);
-    n->segment_memory = items(b, CT_MEMORY_INPUTS, B * M, i32);
-    n->query = items(b, CT_MEMORY_INPUTS, B * n->queries * 3, i32);
-    n->key = items(b, CT_MEMORY_INPUTS, B * n->keys * 3, i32);
-    n->query_count = items(b, CT_MEMORY_INPUTS, B, i32);
-    n->key_count = items(b, CT_MEMORY_INPUTS, B, i32);
-    b->source = table(b, pairs, i32);
-    b->omega = table(b, pairs, sizeof(double));
-    b->offset = b->m->offset;
-    b->cosine = reals(b, CT_MEMORY_ACTIVATIONS, B * T * pairs);
-    b->sine = reals(b, CT_MEMORY_ACTIVATIONS, B * T * pairs);
-    b->cosine_memory = reals(b, CT_MEMORY_ACTIVATIONS, B * M * pairs);
-    b->sine_memory = reals(b, CT_MEMORY_ACTIVATIONS, B * M * pairs);
-    if (!b->failed) ct_rotary_pairs(&b->m->config, b->source, b->omega);
+    static char   nowhere[1];
+    const size_t  bytes = lay(n, nowhere, &b->in);
+    char         *base = items(b, CT_MEMORY_INPUTS, (int64_t)bytes, 1), *staged = NULL;
+    if (ct_device_apart(n->device)) staged = items(b, CT_MEMORY_INPUTS, (int64_t)bytes * CT_SLOTS, 1);
+    n->memory_rows = kept(b, B * M * b->m->column_count, sizeof *n->memory_rows);
+    n->memory_songs = kept(b, B * M, sizeof *n->memory_songs);
+    int32_t *source = kept(b, pairs, sizeof *source);
+    double  *omega = kept(b, pairs, sizeof *omega);
+    b->cosine = wides(b, CT_MEMORY_ACTIVATIONS, B * T * pairs);
+    b->sine = wides(b, CT_MEMORY_ACTIVATIONS, B * T * pairs);
+    b->cosine_memory = wides(b, CT_MEMORY_ACTIVATIONS, B * M * pairs);
+    b->sine_memory = wides(b, CT_MEMORY_ACTIVATIONS, B * M * pairs);
+    if (b->failed) return;
+    lay(n, base, &b->in);
+    if (!n->arrays.paper && ct_inlet_open(n->device, base, staged, bytes, &n->inlet) != CT_OK) b->failed = true;
+    ct_rotary_pairs(&b->m->config, source, omega);
+    b->source = table(b, source, (size_t)pairs * sizeof *source);
+    b->omega = table(b, omega, (size_t)pairs * sizeof *omega);
 }
 
 static void layer_arrays(ct_builder *b, ct_layer_saved *s, bool first) {
     const ct_memory A = CT_MEMORY_ACTIVATIONS;
     const int64_t   N = b->n->batch * b->n->tokens, K = b->n->batch * b->n->memory, C = b->m->config.width,
                   F = b->m->config.feed_forward;
-    s->x = first ? reals(b, A, N * C) : NULL; /* others: the norm before writes the stream */
-    s->norm1 = reals(b, A, N * C), s->mean1 = reals(b, A, N), s->rstd1 = reals(b, A, N);
-    s->memory_norm = reals(b, A, K * C), s->memory_mean = reals(b, A, K), s->memory_rstd = reals(b, A, K),
+    s->x = first ? wides(b, A, N * C) : NULL; /* others: the norm before writes the stream */
+    s->norm1 = reals(b, A, N * C), s->mean1 = wides(b, A, N), s->rstd1 = wides(b, A, N);
+    s->memory_norm = reals(b, A, K * C), s->memory_mean = wides(b, A, K), s->memory_rstd = wides(b, A, K),
     s->kv_memory = reals(b, A, K * 2 * C);
-    s->qkv = reals(b, A, N * 3 * C), s->mixed = reals(b, A, N * C), s->lse = reals(b, A, N * b->m->config.heads),
+    s->qkv = reals(b, A, N * 3 * C), s->mixed = reals(b, A, N * C), s->lse = wides(b, A, N * b->m->config.heads),
     s->branch1 = reals(b, A, N * C);
-    s->x2 = reals(b, A, N * C), s->norm2 = reals(b, A, N * C), s->mean2 = reals(b, A, N), s->rstd2 = reals(b, A, N);
+    s->x2 = wides(b, A, N * C), s->norm2 = reals(b, A, N * C), s->mean2 = wides(b, A, N), s->rstd2 = wides(b, A, N);
     s->up = reals(b, A, N * F), s->active = reals(b, A, N * F), s->branch2 = reals(b, A, N * C);
-    if (!first) s->x = reals(b, A, N * C);
+    if (!first) s->x = wides(b, A, N * C);
 }
 
 /* One op of H-RPE's G for layer i, in the list `list`. */
@@ -127,14 +169,14 @@ static void harmony(ct_builder *b, ct_record_list *list, int64_t i) {
                                      .keys = n->keys,
                                      .qualities = Q,
                                      .theory = CT_PHI_COUNT,
-                                     .query = n->query,
-                                     .key = n->key,
-                                     .query_count = n->query_count,
-                                     .key_count = n->key_count,
+                                     .query = b->in.query,
+                                     .key = b->in.key,
+                                     .query_count = b->in.query_count,
+                                     .key_count = b->in.key_count,
                                      .e = parameter(b, p->e),
                                      .d = parameter(b, p->d),
                                      .w = parameter(b, p->w),
-                                     .phi = b->m->phi,
+                                     .phi = n->weights.phi,
                                      .g = b->g}});
     else if (b->m->config.form == CT_FORM_MLP)
         push(b, list, CT_OP_harmony_mlp, i, "harmony",
@@ -145,10 +187,10 @@ static void harmony(ct_builder *b, ct_record_list *list, int64_t i) {
                                          .qualities = Q,
                                          .size = CT_MLP_SIZE,
                                          .hidden = CT_MLP_HIDDEN,
-                                         .query = n->query,
-                                         .key = n->key,
-                                         .query_count = n->query_count,
-                                         .key_count = n->key_count,
+                                         .query = b->in.query,
+                                         .key = b->in.key,
+                                         .query_count = b->in.query_count,
+                                         .key_count = b->in.key_count,
                                          .root = parameter(b, p->mlp_root),
                                          .quality = parameter(b, p->mlp_quality),
                                          .function = parameter(b, p->mlp_function),
@@ -171,7 +213,7 @@ static ct_attention attention(const ct_builder *b, int64_t i) {
                           .head = d,
                           .queries = n->queries,
                           .keys = n->keys,
-                          .step = n->step,
+                          .step = b->in.step,
                           .dropout = (float)c->dropout,
                           .stream = stream_of(i, 0),
                           .scale = 1 / sqrt((double)d),
@@ -181,11 +223,11 @@ static ct_attention attention(const ct_builder *b, int64_t i) {
                           .sine = b->sine,
                           .cosine_memory = b->cosine_memory,
                           .sine_memory = b->sine_memory,
-                          .song = n->song,
-                          .song_memory = n->song_memory,
-                          .segment_query = n->segment_query,
-                          .segment_key = n->segment_key,
-                          .segment_memory = n->segment_memory,
+                          .song = b->in.song,
+                          .song_memory = b->in.song_memory,
+                          .segment_query = b->in.segment_query,
+                          .segment_key = b->in.segment_key,
+                          .segment_memory = b->in.segment_memory,
                           .g = c->form == CT_FORM_OFF ? NULL : b->g,
                           .y = s->mixed,
                           .lse = s->lse};
@@ -198,26 +240,27 @@ static void forward(ct_builder *b) {
                   pairs = C / c->heads / 2;
     const float drop = (float)c->dropout;
     PUSH(forward, rows_embed, -1, "embedding", .rows = N, .columns = b->m->column_count, .table_rows = b->m->table_rows,
-         .width = C, .values = n->rows, .offset = b->offset, .table = parameter(b, b->m->table), .y = b->saved[0].x);
+         .width = C, .values = b->in.rows, .offset = n->weights.offset, .table = parameter(b, b->m->table),
+         .y = b->saved[0].x);
     PUSH(forward, rotary_rows, -1, "rotary", .rows = N, .sources = CT_SOURCE_COUNT, .pairs = pairs,
-         .position = n->position, .source = b->source, .omega = b->omega, .cosine = b->cosine, .sine = b->sine);
+         .position = b->in.position, .source = b->source, .omega = b->omega, .cosine = b->cosine, .sine = b->sine);
     if (K)
         PUSH(forward, rotary_rows, -1, "rotary of memory", .rows = K, .sources = CT_SOURCE_COUNT, .pairs = pairs,
-             .position = n->position_memory, .source = b->source, .omega = b->omega, .cosine = b->cosine_memory,
+             .position = b->in.position_memory, .source = b->source, .omega = b->omega, .cosine = b->cosine_memory,
              .sine = b->sine_memory);
     for (int64_t i = 0; i < L; i++) {
         const ct_layer_params *p = &b->m->layers[i];
         ct_layer_saved        *s = &b->saved[i];
         const ct_layer_saved  *before = i ? &b->saved[i - 1] : NULL;
-        PUSH(forward, layernorm, i, "norm1", .rows = N, .width = C, .step = n->step, .dropout = drop,
+        PUSH(forward, layernorm, i, "norm1", .rows = N, .width = C, .step = b->in.step, .dropout = drop,
              .stream = stream_of(i - 1, 2), .x = before ? before->x2 : s->x, .r = before ? before->branch2 : NULL,
              .gain = parameter(b, p->norm1_gain), .bias = parameter(b, p->norm1_bias), .sum = before ? s->x : NULL,
              .y = s->norm1, .mean = s->mean1, .rstd = s->rstd1);
         PUSH(forward, linear, i, "attention.qkv", .rows = N, .in = C, .out = 3 * C, .x = s->norm1,
              .w = parameter(b, p->qkv), .bias = parameter(b, p->qkv_bias), .y = s->qkv);
         if (K) {
-            PUSH(forward, layernorm, i, "norm1 of memory", .rows = K, .width = C, .step = n->step,
-                 .x = (char *)n->ring + (size_t)(i * K * C) * ct_dtype_size(b->m->dtype),
+            PUSH(forward, layernorm, i, "norm1 of memory", .rows = K, .width = C, .step = b->in.step,
+                 .x = (char *)n->ring + (size_t)(i * K * C) * ct_dtype_wide_size(n->dtype),
                  .gain = parameter(b, p->norm1_gain), .bias = parameter(b, p->norm1_bias), .y = s->memory_norm,
                  .mean = s->memory_mean, .rstd = s->memory_rstd);
             PUSH(forward, linear, i, "attention.kv of memory", .rows = K, .in = C, .out = 2 * C, .x = s->memory_norm,
@@ -227,7 +270,7 @@ static void forward(ct_builder *b) {
         push(b, &n->forward, CT_OP_attention, i, "attention", (ct_params){.attention = attention(b, i)});
         PUSH(forward, linear, i, "attention.out", .rows = N, .in = C, .out = C, .x = s->mixed,
              .w = parameter(b, p->out), .bias = parameter(b, p->out_bias), .y = s->branch1);
-        PUSH(forward, layernorm, i, "norm2", .rows = N, .width = C, .step = n->step, .dropout = drop,
+        PUSH(forward, layernorm, i, "norm2", .rows = N, .width = C, .step = b->in.step, .dropout = drop,
              .stream = stream_of(i, 1), .x = s->x, .r = s->branch1, .gain = parameter(b, p->norm2_gain),
              .bias = parameter(b, p->norm2_bias), .sum = s->x2, .y = s->norm2, .mean = s->mean2, .rstd = s->rstd2);
         PUSH(forward, linear, i, "feed_forward.up", .rows = N, .in = C, .out = F, .x = s->norm2,
@@ -237,17 +280,17 @@ static void forward(ct_builder *b) {
              .w = parameter(b, p->down), .bias = parameter(b, p->down_bias), .y = s->branch2);
     }
     const ct_layer_saved *s = &b->saved[L - 1];
-    PUSH(forward, layernorm, -1, "norm", .rows = N, .width = C, .step = n->step, .dropout = drop,
+    PUSH(forward, layernorm, -1, "norm", .rows = N, .width = C, .step = b->in.step, .dropout = drop,
          .stream = stream_of(L - 1, 2), .x = s->x2, .r = s->branch2, .gain = parameter(b, b->m->norm_gain),
          .bias = parameter(b, b->m->norm_bias), .sum = b->last, .y = b->normed, .mean = b->mean, .rstd = b->rstd);
     PUSH(forward, linear, -1, "output", .rows = N, .in = C, .out = b->m->vocabulary_size, .x = b->normed,
          .w = parameter(b, b->m->table), .y = n->logits);
-    PUSH(forward, cross_entropy, -1, "loss", .rows = N, .vocabulary = b->m->vocabulary_size, .step = n->step,
-         .logits = n->logits, .target = n->target, .loss = n->loss, .dlogits = NULL);
+    PUSH(forward, cross_entropy, -1, "loss", .rows = N, .vocabulary = b->m->vocabulary_size, .step = b->in.step,
+         .logits = n->logits, .target = b->in.target, .loss = n->loss, .dlogits = NULL);
     for (int64_t i = 0; i < L && K; i++)
         PUSH(after, memory_update, i, "memory", .batch = n->batch, .tokens = n->tokens, .memory = n->memory, .width = C,
-             .step = n->step, .x = b->saved[i].x,
-             .ring = (char *)n->ring + (size_t)(i * K * C) * ct_dtype_size(b->m->dtype));
+             .step = b->in.step, .x = b->saved[i].x,
+             .ring = (char *)n->ring + (size_t)(i * K * C) * ct_dtype_wide_size(n->dtype));
 }
 
 static void harmony_backward(ct_builder *b, int64_t i) {
@@ -256,18 +299,19 @@ static void harmony_backward(ct_builder *b, int64_t i) {
     const int64_t          H = b->m->config.heads, Q = b->m->qualities;
     if (b->m->config.form == CT_FORM_TABLE)
         PUSH(backward, harmony_backward, i, "harmony", .batch = n->batch, .heads = H, .queries = n->queries,
-             .keys = n->keys, .qualities = Q, .theory = CT_PHI_COUNT, .query = n->query, .key = n->key,
-             .query_count = n->query_count, .key_count = n->key_count, .phi = b->m->phi, .dg = b->dg,
+             .keys = n->keys, .qualities = Q, .theory = CT_PHI_COUNT, .query = b->in.query, .key = b->in.key,
+             .query_count = b->in.query_count, .key_count = b->in.key_count, .phi = n->weights.phi, .dg = b->dg,
              .de = gradient(b, p->e), .dd = gradient(b, p->d), .dw = gradient(b, p->w));
     else if (b->m->config.form == CT_FORM_MLP)
         PUSH(backward, harmony_mlp_backward, i, "harmony", .batch = n->batch, .heads = H, .queries = n->queries,
-             .keys = n->keys, .qualities = Q, .size = CT_MLP_SIZE, .hidden = CT_MLP_HIDDEN, .query = n->query,
-             .key = n->key, .query_count = n->query_count, .key_count = n->key_count, .root = parameter(b, p->mlp_root),
-             .quality = parameter(b, p->mlp_quality), .function = parameter(b, p->mlp_function),
-             .w1 = parameter(b, p->w1), .b1 = parameter(b, p->b1), .w2 = parameter(b, p->w2), .dg = b->dg,
-             .droot = gradient(b, p->mlp_root), .dquality = gradient(b, p->mlp_quality),
-             .dfunction = gradient(b, p->mlp_function), .dw1 = gradient(b, p->w1), .db1 = gradient(b, p->b1),
-             .dw2 = gradient(b, p->w2), .db2 = gradient(b, p->b2));
+             .keys = n->keys, .qualities = Q, .size = CT_MLP_SIZE, .hidden = CT_MLP_HIDDEN, .query = b->in.query,
+             .key = b->in.key, .query_count = b->in.query_count, .key_count = b->in.key_count,
+             .root = parameter(b, p->mlp_root), .quality = parameter(b, p->mlp_quality),
+             .function = parameter(b, p->mlp_function), .w1 = parameter(b, p->w1), .b1 = parameter(b, p->b1),
+             .w2 = parameter(b, p->w2), .dg = b->dg, .droot = gradient(b, p->mlp_root),
+             .dquality = gradient(b, p->mlp_quality), .dfunction = gradient(b, p->mlp_function),
+             .dw1 = gradient(b, p->w1), .db1 = gradient(b, p->b1), .dw2 = gradient(b, p->w2),
+             .db2 = gradient(b, p->b2));
 }
 
 static void attention_backward(ct_builder *b, int64_t i) {
@@ -286,11 +330,11 @@ static void backward(ct_builder *b) {
     const ct_model_config *c = &b->m->config;
     const int64_t N = n->batch * n->tokens, K = n->batch * n->memory, C = c->width, F = c->feed_forward, L = c->layers;
     const float   drop = (float)c->dropout;
-    PUSH(backward, cross_entropy, -1, "loss", .rows = N, .vocabulary = b->m->vocabulary_size, .step = n->step,
-         .logits = n->logits, .target = n->target, .loss = n->loss, .dlogits = n->logits);
+    PUSH(backward, cross_entropy, -1, "loss", .rows = N, .vocabulary = b->m->vocabulary_size, .step = b->in.step,
+         .logits = n->logits, .target = b->in.target, .loss = n->loss, .dlogits = n->logits);
     PUSH(backward, linear_backward, -1, "output", .rows = N, .in = C, .out = b->m->vocabulary_size, .x = b->normed,
          .w = parameter(b, b->m->table), .dy = n->logits, .dx = b->dnorm, .dw = gradient(b, b->m->table));
-    PUSH(backward, layernorm_backward, -1, "norm", .rows = N, .width = C, .step = n->step, .dropout = drop,
+    PUSH(backward, layernorm_backward, -1, "norm", .rows = N, .width = C, .step = b->in.step, .dropout = drop,
          .stream = stream_of(L - 1, 2), .sum = b->last, .mean = b->mean, .rstd = b->rstd,
          .gain = parameter(b, b->m->norm_gain), .dy = b->dnorm, .dx = b->dstream, .dr = b->dbranch,
          .dgain = gradient(b, b->m->norm_gain), .dbias = gradient(b, b->m->norm_bias));
@@ -304,7 +348,7 @@ static void backward(ct_builder *b) {
              .dbias = gradient(b, p->up_bias));
         PUSH(backward, linear_backward, i, "feed_forward.up", .rows = N, .in = C, .out = F, .x = s->norm2,
              .w = parameter(b, p->up), .dy = b->dup, .dx = b->dnorm, .dw = gradient(b, p->up));
-        PUSH(backward, layernorm_backward, i, "norm2", .rows = N, .width = C, .step = n->step, .dropout = drop,
+        PUSH(backward, layernorm_backward, i, "norm2", .rows = N, .width = C, .step = b->in.step, .dropout = drop,
              .stream = stream_of(i, 1), .sum = s->x2, .mean = s->mean2, .rstd = s->rstd2,
              .gain = parameter(b, p->norm2_gain), .dy = b->dnorm, .dsum = b->dstream, .dx = b->dstream,
              .dr = b->dbranch, .dgain = gradient(b, p->norm2_gain), .dbias = gradient(b, p->norm2_bias));
@@ -321,19 +365,19 @@ static void backward(ct_builder *b) {
             PUSH(backward, linear_backward, i, "attention.kv of memory", .rows = K, .in = C, .out = 2 * C,
                  .x = s->memory_norm, .w = parameter(b, p->qkv + C * C), .dy = b->dkv_memory, .dx = b->dmemory_norm,
                  .dw = gradient(b, p->qkv + C * C), .dbias = gradient(b, p->qkv_bias + C));
-            PUSH(backward, layernorm_backward, i, "norm1 of memory", .rows = K, .width = C, .step = n->step,
-                 .sum = (char *)n->ring + (size_t)(i * K * C) * ct_dtype_size(b->m->dtype), .mean = s->memory_mean,
+            PUSH(backward, layernorm_backward, i, "norm1 of memory", .rows = K, .width = C, .step = b->in.step,
+                 .sum = (char *)n->ring + (size_t)(i * K * C) * ct_dtype_wide_size(n->dtype), .mean = s->memory_mean,
                  .rstd = s->memory_rstd, .gain = parameter(b, p->norm1_gain), .dy = b->dmemory_norm,
                  .dgain = gradient(b, p->norm1_gain), .dbias = gradient(b, p->norm1_bias));
         }
-        PUSH(backward, layernorm_backward, i, "norm1", .rows = N, .width = C, .step = n->step, .dropout = i ? drop : 0,
-             .stream = stream_of(i - 1, 2), .sum = s->x, .mean = s->mean1, .rstd = s->rstd1,
+        PUSH(backward, layernorm_backward, i, "norm1", .rows = N, .width = C, .step = b->in.step,
+             .dropout = i ? drop : 0, .stream = stream_of(i - 1, 2), .sum = s->x, .mean = s->mean1, .rstd = s->rstd1,
              .gain = parameter(b, p->norm1_gain), .dy = b->dnorm, .dsum = b->dstream, .dx = b->dstream,
              .dr = i ? b->dbranch : NULL, .dgain = gradient(b, p->norm1_gain), .dbias = gradient(b, p->norm1_bias));
     }
     PUSH(backward, rows_embed_backward, -1, "embedding", .rows = N, .columns = b->m->column_count,
-         .table_rows = b->m->table_rows, .width = C, .values = n->rows, .offset = b->offset, .dy = b->dstream,
-         .dtable = gradient(b, b->m->table));
+         .table_rows = b->m->table_rows, .width = C, .values = b->in.rows, .offset = n->weights.offset,
+         .dy = b->dstream, .dtable = gradient(b, b->m->table));
 }
 
 static void shared_arrays(ct_builder *b, bool train) {
@@ -342,28 +386,32 @@ static void shared_arrays(ct_builder *b, bool train) {
     const ct_memory        A = CT_MEMORY_ACTIVATIONS;
     const int64_t          B = n->batch, N = B * n->tokens, K = B * n->memory, C = c->width, F = c->feed_forward;
     const int64_t          pairs = c->form == CT_FORM_OFF ? 0 : B * c->heads * n->queries * n->keys;
-    b->g = reals(b, CT_MEMORY_HARMONY, pairs);
-    b->last = reals(b, A, N * C), b->normed = reals(b, A, N * C), b->mean = reals(b, A, N), b->rstd = reals(b, A, N);
+    b->g = wides(b, CT_MEMORY_HARMONY, pairs);
+    b->last = wides(b, A, N * C), b->normed = reals(b, A, N * C), b->mean = wides(b, A, N), b->rstd = wides(b, A, N);
     n->logits = reals(b, A, N * b->m->vocabulary_size);
-    n->loss = reals(b, A, N);
-    n->ring = reals(b, CT_MEMORY_RING, c->layers * K * C);
-    n->norm = items(b, CT_MEMORY_WORKSPACE, 3, sizeof(double));
+    n->results = RESULTS + (size_t)N * ct_dtype_wide_size(n->dtype);
+    n->norm = items(b, A, (int64_t)n->results, 1);
+    n->loss = (char *)n->norm + RESULTS;
+    n->ring = wides(b, CT_MEMORY_RING, c->layers * K * C);
     if (!train) return;
-    n->gradients = reals(b, CT_MEMORY_GRADIENTS, b->m->parameter_count);
-    n->moment = reals(b, CT_MEMORY_MOMENTS, b->m->parameter_count);
-    n->variance = reals(b, CT_MEMORY_MOMENTS, b->m->parameter_count);
-    b->dg = reals(b, CT_MEMORY_HARMONY, pairs);
-    b->dstream = reals(b, A, N * C), b->dbranch = reals(b, A, N * C), b->dnorm = reals(b, A, N * C),
+    n->gradients = wides(b, CT_MEMORY_GRADIENTS, b->m->parameter_count);
+    n->moment = wides(b, CT_MEMORY_MOMENTS, b->m->parameter_count);
+    n->variance = wides(b, CT_MEMORY_MOMENTS, b->m->parameter_count);
+    b->dg = wides(b, CT_MEMORY_HARMONY, pairs);
+    b->dstream = wides(b, A, N * C), b->dbranch = reals(b, A, N * C), b->dnorm = reals(b, A, N * C),
     b->dqkv = reals(b, A, N * 3 * C), b->dup = reals(b, A, N * F);
     b->dkv_memory = reals(b, A, K * 2 * C), b->dmemory_norm = reals(b, A, K * C);
     n->norm_partial = items(b, CT_MEMORY_WORKSPACE, b->m->parameter_count / CT_NORM_BLOCK + 1, sizeof(double));
-    n->tensor_first = table(b, b->m->tensor_count + 1, sizeof(int64_t));
-    n->tensor_decay = table(b, b->m->tensor_count, sizeof(uint8_t));
-    for (int64_t i = 0; i < b->m->tensor_count && !b->failed; i++) {
-        n->tensor_first[i] = b->m->tensors[i].first;
-        n->tensor_decay[i] = b->m->tensors[i].decay;
+    int64_t *first = kept(b, b->m->tensor_count + 1, sizeof *first);
+    uint8_t *decay = kept(b, b->m->tensor_count, sizeof *decay);
+    if (b->failed) return;
+    for (int64_t i = 0; i < b->m->tensor_count; i++) {
+        first[i] = b->m->tensors[i].first;
+        decay[i] = b->m->tensors[i].decay;
     }
-    if (!b->failed) n->tensor_first[b->m->tensor_count] = b->m->parameter_count;
+    first[b->m->tensor_count] = b->m->parameter_count;
+    n->tensor_first = table(b, first, (size_t)(b->m->tensor_count + 1) * sizeof *first);
+    n->tensor_decay = table(b, decay, (size_t)b->m->tensor_count * sizeof *decay);
 }
 
 ct_status ct_network_room(const ct_dataset *dataset, int stage, ct_network_options *o) {
@@ -379,38 +427,71 @@ ct_status ct_network_room(const ct_dataset *dataset, int stage, ct_network_optio
     return CT_OK;
 }
 
-ct_status ct_network_make(ct_model *model, const ct_network_options *o, ct_network *out) {
-    *out = (ct_network){
-        .model = model, .backend = o->backend, .batch = o->batch, .tokens = o->tokens, .memory = o->memory};
-    out->queries = o->queries ? o->queries : o->tokens;
-    out->keys = o->keys ? o->keys : o->tokens + o->memory;
-    ct_builder builder = {.n = out, .m = model}, *b = &builder;
-    out->arrays.paper = o->paper;
-    out->step = table(b, 1, sizeof *out->step);
-    if (out->step) out->step->loss_scale = 1;
-    b->saved = table(b, model->config.layers, sizeof *b->saved);
-    if (!b->failed) {
-        inputs(b);
-        for (int64_t i = 0; i < model->config.layers; i++) layer_arrays(b, &b->saved[i], i == 0);
-        shared_arrays(b, o->train);
-        forward(b);
-        if (o->train) backward(b);
-        ct_record_list *lists[] = {&out->forward, &out->backward, &out->after};
-        size_t          before = out->arrays.used;
-        if (!b->failed && ct_records_workspace(lists, CT_COUNT(lists), &out->arrays) != CT_OK) b->failed = true;
-        out->bytes[CT_MEMORY_WORKSPACE] += out->arrays.used - before;
-    }
-    if (b->failed) {
-        ct_network_free(out);
-        return CT_ENOMEM;
-    }
-    out->flops = ct_records_flops(&out->forward) + ct_records_flops(&out->backward);
-    if (!o->paper) ct_network_forget(out);
+static ct_status build(ct_model *model, const ct_network_options *o, ct_network *n) {
+    ct_builder      builder = {.n = n, .m = model}, *b = &builder;
+    ct_record_list *lists[] = {&n->forward, &n->backward, &n->after};
+    n->step = kept(b, 1, sizeof *n->step);
+    b->saved = kept(b, model->config.layers, sizeof *b->saved);
+    if (b->failed) return CT_ENOMEM;
+    n->step->loss_scale = 1;
+    CT_TRY(ct_weights_place(model, n->device, n->dtype, &n->arrays, &n->weights));
+    n->bytes[CT_MEMORY_PARAMETERS] = n->arrays.used;
+    inputs(b);
+    for (int64_t i = 0; i < model->config.layers; i++) layer_arrays(b, &b->saved[i], i == 0);
+    shared_arrays(b, o->train);
+    forward(b);
+    if (o->train) backward(b);
+    if (b->failed) return CT_ENOMEM;
+    size_t before = n->arrays.used;
+    CT_TRY(ct_records_workspace(lists, CT_COUNT(lists), &n->arrays));
+    n->bytes[CT_MEMORY_WORKSPACE] += n->arrays.used - before;
+    n->flops = ct_records_flops(&n->forward) + ct_records_flops(&n->backward);
     return CT_OK;
 }
 
+static void begin(ct_model *model, const ct_network_options *o, ct_network *out) {
+    *out = (ct_network){.model = model, .device = o->device, .batch = o->batch, .tokens = o->tokens};
+    out->memory = o->memory;
+    out->backend = o->backend ? o->backend : o->device->backend;
+    out->dtype = o->bf16 ? CT_BF16 : model->dtype;
+    out->eager = o->eager;
+    out->queries = o->queries ? o->queries : o->tokens;
+    out->keys = o->keys ? o->keys : o->tokens + o->memory;
+}
+
+/* On a device apart all arrays lie in one allocation, as large as the plan on paper. */
+static ct_status allocate(ct_model *model, const ct_network_options *o, ct_network *out) {
+    ct_network paper;
+    begin(model, o, &paper);
+    paper.arrays.paper = true;
+    ct_status    status = build(model, o, &paper);
+    const size_t bytes = paper.arrays.used;
+    ct_network_free(&paper);
+    if (status == CT_OK) status = ct_device_alloc(o->device, bytes, &out->block);
+    out->arrays.base = out->block;
+    out->arrays.cap = bytes;
+    return status;
+}
+
+ct_status ct_network_make(ct_model *model, const ct_network_options *o, ct_network *out) {
+    const bool apart = ct_device_apart(o->device);
+    begin(model, o, out);
+    out->arrays.paper = o->paper;
+    ct_status status = apart && !o->paper ? allocate(model, o, out) : CT_OK;
+    if (status == CT_OK) status = build(model, o, out);
+    if (status == CT_OK && !o->paper) status = ct_weights_send(&out->weights);
+    if (status == CT_OK && !o->paper) status = ct_network_forget(out);
+    if (status == CT_OK && !o->paper && apart) status = ct_records_plan(&out->forward, out->device);
+    if (status == CT_OK && !o->paper && apart) status = ct_records_plan(&out->backward, out->device);
+    if (status != CT_OK) ct_network_free(out);
+    return status;
+}
+
 void ct_network_free(ct_network *network) {
+    for (int i = 0; i < 4; i++) ct_device_forget(network->device, &network->graphs[i / 2][i % 2]);
+    ct_inlet_close(&network->inlet);
     ct_arena_free(&network->arrays);
+    if (network->block) ct_device_free(network->device, network->block);
     ct_arena_free(&network->arena);
     *network = (ct_network){0};
 }

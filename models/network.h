@@ -1,13 +1,19 @@
 /* network.h -- a model with everything one training step needs: forward, backward, update.
  *
- * The plan is made once: all arrays are laid out in one arena, and the step is a
- * list of op records over them (forward, backward, then the memory's ring). A
- * step fills the inputs from a batch of rows and runs the list; it allocates
- * nothing. Validation runs the forward list alone. A plan on paper has the same
+ * The plan is made once: all arrays are laid out in one arena, on a device apart in
+ * one allocation, and the step is a list of op records over them (forward,
+ * backward, then the memory's ring). A step fills the inputs from a batch of rows
+ * and runs the list; it allocates nothing, and waits for nothing but a slot for
+ * its inputs. Validation runs the forward list alone. A plan on paper has the same
  * records and bytes, and no memory: `cantus plan`.
  *
- * Owner: the network's arenas; the model must outlive it. Gradients lie beside the model's parameters in the same
- * order. Fails: making one: CT_ENOMEM; ct_network_fill: CT_EFAIL when a line holds more harmonic segments than planned.
+ * What the host reads and writes lies in its own memory: the step, the inputs (in),
+ * rows and songs of the memory. All other arrays are the device's; ct_network_get
+ * and ct_network_put copy them.
+ *
+ * Owner: the network's arenas; the model must outlive it. Gradients lie in the order of the model's parameters.
+ * Fails: making one: CT_ENOMEM; ct_network_fill: CT_EFAIL when a line holds more harmonic segments than planned; what
+ *        runs or copies: CT_EFAIL with the device.
  */
 #ifndef CT_MODELS_NETWORK_H
 #define CT_MODELS_NETWORK_H
@@ -15,46 +21,65 @@
 #include "core/data/loader.h"
 #include "models/model.h"
 #include "models/record.h"
+#include "models/weights.h"
 
 /* What a plan's memory is for. */
 typedef enum ct_memory {
+    CT_MEMORY_PARAMETERS,  /* a device's copy of the model's; on the CPU there is none */
     CT_MEMORY_INPUTS,      /* rows, targets, positions, segments of a batch */
     CT_MEMORY_ACTIVATIONS, /* from forward to backward; logits; their gradients */
     CT_MEMORY_HARMONY,     /* H-RPE's G and its gradient */
     CT_MEMORY_GRADIENTS,   /* of the parameters */
     CT_MEMORY_MOMENTS,     /* of AdamW */
-    CT_MEMORY_RING,        /* Transformer-XL memory: layer inputs and their rows */
+    CT_MEMORY_RING,        /* Transformer-XL memory: layer inputs */
     CT_MEMORY_WORKSPACE,   /* shared by all ops */
     CT_MEMORY_KINDS
 } ct_memory;
 extern const char *const ct_memory_names[CT_MEMORY_KINDS];
 
-typedef struct ct_network {
-    ct_model         *model;
-    const ct_backend *backend;
-    ct_arena          arena;                  /* op records, small tables */
-    ct_arena          arrays;                 /* everything that ops compute on */
-    size_t            bytes[CT_MEMORY_KINDS]; /* of `arrays`; they add up to arrays.used */
-    int64_t           batch, tokens, memory;
-    int64_t           queries, keys; /* room for harmonic segments: of a window; of memory and window */
-    ct_step          *step;          /* in the arena: records point to it */
-    ct_record_list    forward, backward, after;
-
-    /* inputs of a step, one value a row: [batch][tokens] and [batch][memory] */
-    uint16_t *rows, *memory_rows;
+/* Inputs of a step, one value a row: [batch][tokens] and [batch][memory]. They lie one after the other. */
+typedef struct ct_inputs {
+    ct_step  *step;
+    uint16_t *rows;
     int32_t  *target, *song, *song_memory, *position, *position_memory;
     int32_t  *segment_query, *segment_key, *segment_memory;
     int32_t  *query, *key, *query_count, *key_count; /* [batch][queries|keys][3], [batch] */
+} ct_inputs;
 
-    void    *logits;              /* [batch * tokens][vocabulary]; the gradient after a backward pass */
-    void    *loss;                /* [batch * tokens] nats, 0 where there is no target */
-    void    *gradients;           /* [parameter_count] */
-    void    *ring;                /* [layers][batch][memory][width]: layer inputs, by slot */
-    double  *norm, *norm_partial; /* norm of the gradients, 1 when finite, updates made; workspace */
-    void    *moment, *variance;   /* of AdamW; only in networks made for training */
-    int64_t *tensor_first;
-    uint8_t *tensor_decay;
-    double   flops; /* of one forward and backward pass */
+typedef struct ct_network {
+    ct_model         *model;
+    const ct_device  *device; /* NULL: the host's memory */
+    const ct_backend *backend;
+    ct_dtype          dtype; /* of ops: the model's, or CT_BF16 */
+    ct_weights        weights;
+    ct_arena          arena;                  /* op records, small tables, what the host keeps */
+    ct_arena          arrays;                 /* everything that ops compute on */
+    void             *block;                  /* memory of `arrays` on a device apart */
+    size_t            bytes[CT_MEMORY_KINDS]; /* of `arrays`; they add up to arrays.used */
+    int64_t           batch, tokens, memory;
+    int64_t           queries, keys; /* room for harmonic segments: of a window; of memory and window */
+    bool              eager;
+    ct_record_list    forward, backward, after;
+
+    ct_step  *step; /* the host's; ct_network_fill hands it to the ops */
+    ct_inlet  inlet;
+    ct_inputs in;           /* of the batch that was filled last, as the host sees them */
+    uint16_t *memory_rows;  /* [batch][memory][columns], by slot of the ring */
+    int32_t  *memory_songs; /* [batch][memory] */
+
+    void     *logits;            /* [batch * tokens][vocabulary] real; the gradient after a backward pass */
+    double   *norm;              /* [3] norm of the gradients, 1 when finite, updates made */
+    void     *loss;              /* [batch * tokens] wide, behind norm: nats, 0 where there is no target */
+    size_t    results;           /* bytes of norm and loss together */
+    void     *gradients;         /* [parameter_count] wide */
+    void     *ring;              /* [layers][batch][memory][width] wide: layer inputs, by slot */
+    void     *moment, *variance; /* of AdamW, wide; only in networks made for training */
+    double   *norm_partial;      /* workspace */
+    int64_t  *tensor_first;
+    uint8_t  *tensor_decay;
+    ct_graph *graphs[2][2]; /* of ct_network_step, by whether it begins and ends an update */
+    void     *seen;         /* the host's copy of logits and loss, on a device apart */
+    double    flops;        /* of one forward and backward pass */
 } ct_network;
 
 typedef struct ct_network_options {
@@ -62,7 +87,10 @@ typedef struct ct_network_options {
     int64_t           queries, keys; /* 0: as many as rows */
     bool              train;         /* also backward, moments */
     bool              paper;         /* make the plan only: nothing may be filled or run */
-    const ct_backend *backend;
+    bool              bf16;          /* mixed precision, of a model in float on a device apart */
+    bool              eager;         /* no graphs: each step's ops are put on the queue one by one */
+    const ct_device  *device;        /* NULL: the host's memory, with `backend` */
+    const ct_backend *backend;       /* NULL: the device's */
 } ct_network_options;
 
 /* Room for harmonic segments in options for this dataset: what its songs can hold in a window and in memory and window,
@@ -71,12 +99,20 @@ CT_NODISCARD ct_status ct_network_room(const ct_dataset *dataset, int stage, ct_
 CT_NODISCARD ct_status ct_network_make(ct_model *model, const ct_network_options *options, ct_network *out);
 void                   ct_network_free(ct_network *network);
 /* Empty the memory of all lines. */
-void                   ct_network_forget(ct_network *network);
+CT_NODISCARD ct_status ct_network_forget(ct_network *network);
+/* Copies of arrays, wherever they lie; done when the call returns. */
+CT_NODISCARD ct_status ct_network_get(const ct_network *network, void *to, const void *array, size_t bytes);
+CT_NODISCARD ct_status ct_network_put(const ct_network *network, void *array, const void *from, size_t bytes);
 
-/* Take a batch as the next input. The batch may be shorter than the plan's window, not longer. */
+/* Lay `in` over a slot of the inlet. */
+void                   ct_network_lay(ct_network *network, void *slot);
+/* Take a batch, with the step as it is now, as the next input. The batch may be shorter than the plan's window, not
+ * longer. */
 CT_NODISCARD ct_status ct_network_fill(ct_network *network, const ct_batch *batch);
 /* Forward pass: logits and loss. */
 CT_NODISCARD ct_status ct_network_forward(ct_network *network);
+/* What it left, for the host to read: in float, of a model in double in double. */
+CT_NODISCARD ct_status ct_network_see(ct_network *network, const void **logits, const void **loss);
 /* Backward pass: adds to gradients. step.loss_scale is what each target's loss counts. */
 CT_NODISCARD ct_status ct_network_backward(ct_network *network);
 /* Take the window into the memory (after the backward pass that needed the old one). */
@@ -85,18 +121,23 @@ CT_NODISCARD ct_status ct_network_remember(ct_network *network);
 typedef struct ct_adam {
     double beta1, beta2, epsilon, weight_decay;
 } ct_adam;
-void                   ct_network_zero_gradients(ct_network *network);
+CT_NODISCARD ct_status ct_network_zero_gradients(ct_network *network);
 /* Norm of the gradients into norm[0], norm[1], counted in norm[2] when finite; then AdamW with step.learning_rate and
  * clip: nothing where it is not. */
 CT_NODISCARD ct_status ct_network_norm(ct_network *network);
 CT_NODISCARD ct_status ct_network_update(ct_network *network, const ct_adam *adam);
 
-/* The memory's parts, named as in checkpoints: where its next row goes, layer inputs, songs, rows. */
+/* All of that for the batch that was filled, as one: gradients from zero when it is the first of an update; norm and
+ * update when it is the last. */
+CT_NODISCARD ct_status ct_network_step(ct_network *network, bool first, bool last, const ct_adam *adam);
+
+/* The memory's parts, named as in checkpoints: where its next row goes, layer inputs, songs, rows. Layer inputs are the
+ * device's, the others the host's. */
 enum { CT_MEMORY_NEXT, CT_MEMORY_LAYERS, CT_MEMORY_SONGS, CT_MEMORY_ROWS, CT_MEMORY_PARTS };
-void   ct_network_memory(const ct_network *network, ct_tensor_entry parts[CT_MEMORY_PARTS]);
+void                   ct_network_memory(const ct_network *network, ct_tensor_entry parts[CT_MEMORY_PARTS]);
 /* All of them as bytes, to set aside during validation. */
-size_t ct_network_memory_bytes(const ct_network *network);
-void   ct_network_memory_save(const ct_network *network, void *bytes);
-void   ct_network_memory_load(ct_network *network, const void *bytes);
+size_t                 ct_network_memory_bytes(const ct_network *network);
+CT_NODISCARD ct_status ct_network_memory_save(const ct_network *network, void *bytes);
+CT_NODISCARD ct_status ct_network_memory_load(ct_network *network, const void *bytes);
 
 #endif

@@ -1,38 +1,47 @@
 /* network_run.c -- filling a network's inputs from rows, running its lists, its memory; see network.h. */
+#include "kernels/bf16.h"
 #include "models/harmony.h"
 #include "models/network.h"
 
 #include <string.h>
 
-void ct_network_forget(ct_network *n) {
+ct_status ct_network_get(const ct_network *n, void *to, const void *array, size_t bytes) {
+    return ct_device_read(n->device, to, array, bytes);
+}
+ct_status ct_network_put(const ct_network *n, void *array, const void *from, size_t bytes) {
+    return ct_device_write(n->device, array, from, bytes);
+}
+
+ct_status ct_network_forget(ct_network *n) {
     int64_t rows = n->batch * n->memory;
-    for (int64_t i = 0; i < rows; i++) n->song_memory[i] = -1;
+    for (int64_t i = 0; i < rows; i++) n->memory_songs[i] = -1;
     memset(n->memory_rows, 0, (size_t)(rows * n->model->column_count) * sizeof *n->memory_rows);
-    memset(n->ring, 0,
-           (size_t)(n->model->config.layers * rows * n->model->config.width) * ct_dtype_size(n->model->dtype));
     n->step->ring = 0;
+    return ct_device_zero(n->device, n->ring,
+                          (size_t)(n->model->config.layers * rows * n->model->config.width) *
+                              ct_dtype_wide_size(n->dtype));
 }
 
 /* Segments of one line: memory rows from the oldest on, then the window. */
 static ct_status fill_segments(ct_network *n, int64_t line) {
     const ct_model *m = n->model;
     const int64_t   T = n->tokens, M = n->memory;
-    ct_walk         keys = ct_walk_begin(m, n->key + line * n->keys * 3, n->keys);
-    ct_walk         queries = ct_walk_begin(m, n->query + line * n->queries * 3, n->queries);
+    ct_walk         keys = ct_walk_begin(m, n->in.key + line * n->keys * 3, n->keys);
+    ct_walk         queries = ct_walk_begin(m, n->in.query + line * n->queries * 3, n->queries);
     for (int64_t age = 0; age < M; age++) {
         int64_t slot = line * M + (n->step->ring + age) % M;
-        n->segment_memory[slot] = ct_walk_row(&keys, n->memory_rows + slot * m->column_count, n->song_memory[slot]);
-        if (n->segment_memory[slot] < 0) goto full;
+        n->in.segment_memory[slot] = ct_walk_row(&keys, n->memory_rows + slot * m->column_count, n->memory_songs[slot]);
+        if (n->in.segment_memory[slot] < 0) goto full;
     }
     for (int64_t t = 0; t < T; t++) {
         int64_t         i = line * T + t;
-        const uint16_t *row = n->rows + i * m->column_count;
-        n->segment_key[i] = ct_walk_row(&keys, row, n->song[i]);
-        n->segment_query[i] = ct_walk_row(&queries, row, n->song[i]);
-        if (n->segment_key[i] < 0 || n->segment_query[i] < 0) goto full;
+        const uint16_t *row = n->in.rows + i * m->column_count;
+        n->in.segment_key[i] = ct_walk_row(&keys, row, n->in.song[i]);
+        n->in.segment_query[i] = ct_walk_row(&queries, row, n->in.song[i]);
+        if (n->in.segment_key[i] < 0 || n->in.segment_query[i] < 0) goto full;
     }
-    n->key_count[line] = (int32_t)keys.count;
-    n->query_count[line] = (int32_t)queries.count;
+    n->in.key_count[line] = (int32_t)keys.count;
+    n->in.query_count[line] = (int32_t)queries.count;
     return CT_OK;
 full:
     return ct_fail(
@@ -43,54 +52,89 @@ full:
 ct_status ct_network_fill(ct_network *n, const ct_batch *batch) {
     const ct_model *m = n->model;
     const int64_t   T = n->tokens, M = n->memory, K = m->column_count;
+    void           *slot;
     CT_ASSERT(batch->batch == n->batch && batch->tokens <= T && batch->columns == K);
+    CT_TRY(ct_inlet_slot(&n->inlet, &slot));
+    ct_network_lay(n, slot);
+    *n->in.step = *n->step;
+    if (M) memcpy(n->in.song_memory, n->memory_songs, (size_t)(n->batch * M) * sizeof *n->memory_songs);
     for (int64_t line = 0; line < n->batch; line++) {
         const int64_t to = line * T, from = line * batch->tokens, count = batch->tokens;
-        memcpy(n->rows + to * K, batch->rows + from * K, (size_t)(count * K) * sizeof *n->rows);
-        memset(n->rows + (to + count) * K, 0, (size_t)((T - count) * K) * sizeof *n->rows);
+        memcpy(n->in.rows + to * K, batch->rows + from * K, (size_t)(count * K) * sizeof *n->in.rows);
+        memset(n->in.rows + (to + count) * K, 0, (size_t)((T - count) * K) * sizeof *n->in.rows);
         for (int64_t t = 0; t < T; t++) {
-            n->target[to + t] = t < count ? batch->target[from + t] : -1;
-            n->song[to + t] = t < count ? batch->song[from + t] : -1;
-            ct_row_positions(m, n->rows + (to + t) * K, M + t, n->position + (to + t) * CT_SOURCE_COUNT);
+            n->in.target[to + t] = t < count ? batch->target[from + t] : -1;
+            n->in.song[to + t] = t < count ? batch->song[from + t] : -1;
+            ct_row_positions(m, n->in.rows + (to + t) * K, M + t, n->in.position + (to + t) * CT_SOURCE_COUNT);
         }
         for (int64_t age = 0; age < M; age++) {
-            int64_t slot = line * M + (n->step->ring + age) % M;
-            ct_row_positions(m, n->memory_rows + slot * K, age, n->position_memory + slot * CT_SOURCE_COUNT);
+            int64_t at = line * M + (n->step->ring + age) % M;
+            ct_row_positions(m, n->memory_rows + at * K, age, n->in.position_memory + at * CT_SOURCE_COUNT);
         }
         if (m->config.form != CT_FORM_OFF) CT_TRY(fill_segments(n, line));
     }
-    return CT_OK;
+    return ct_inlet_send(&n->inlet);
 }
 
 ct_status ct_network_forward(ct_network *n) {
     return ct_records_run(&n->forward, n->backend);
 }
 
+/* bf16 as float, from the array's end on: in place */
+static void widen(void *array, size_t count) {
+    for (size_t i = count; i-- > 0;) {
+        uint16_t bits;
+        memcpy(&bits, (const char *)array + i * sizeof bits, sizeof bits);
+        ((float *)array)[i] = ct_bf16_float(bits);
+    }
+}
+
+ct_status ct_network_see(ct_network *n, const void **logits, const void **loss) {
+    const size_t rows = (size_t)(n->batch * n->tokens), count = rows * (size_t)n->model->vocabulary_size;
+    *logits = n->logits;
+    *loss = n->loss;
+    if (!ct_device_apart(n->device)) return CT_OK;
+    if (!n->seen) n->seen = CT_NEW(&n->arena, float, count + rows);
+    if (!n->seen) return CT_ENOMEM;
+    float *losses = (float *)n->seen + count;
+    CT_TRY(ct_network_get(n, n->seen, n->logits, count * ct_dtype_size(n->dtype)));
+    CT_TRY(ct_network_get(n, losses, n->loss, rows * sizeof *losses));
+    if (n->dtype == CT_BF16) widen(n->seen, count);
+    *logits = n->seen;
+    *loss = losses;
+    return CT_OK;
+}
+
 ct_status ct_network_backward(ct_network *n) {
     return ct_records_run(&n->backward, n->backend);
 }
 
-ct_status ct_network_remember(ct_network *n) {
+/* The host's part of the memory follows the device's. */
+static void remember_rows(ct_network *n) {
     const int64_t T = n->tokens, M = n->memory, K = n->model->column_count;
-    if (!M) return CT_OK;
-    CT_TRY(ct_records_run(&n->after, n->backend));
+    if (!M) return;
     for (int64_t line = 0; line < n->batch; line++)
         for (int64_t t = T > M ? T - M : 0; t < T; t++) {
             int64_t slot = line * M + (n->step->ring + t) % M;
-            memcpy(n->memory_rows + slot * K, n->rows + (line * T + t) * K, (size_t)K * sizeof *n->rows);
-            n->song_memory[slot] = n->song[line * T + t];
+            memcpy(n->memory_rows + slot * K, n->in.rows + (line * T + t) * K, (size_t)K * sizeof *n->in.rows);
+            n->memory_songs[slot] = n->in.song[line * T + t];
         }
     n->step->ring = (n->step->ring + T) % M;
+}
+
+ct_status ct_network_remember(ct_network *n) {
+    CT_TRY(ct_records_run(&n->after, n->backend));
+    remember_rows(n);
     return CT_OK;
 }
 
-void ct_network_zero_gradients(ct_network *n) {
-    memset(n->gradients, 0, (size_t)n->model->parameter_count * ct_dtype_size(n->model->dtype));
+ct_status ct_network_zero_gradients(ct_network *n) {
+    return ct_device_zero(n->device, n->gradients, (size_t)n->model->parameter_count * ct_dtype_wide_size(n->dtype));
 }
 
 ct_status ct_network_norm(ct_network *n) {
     int64_t   count = n->model->parameter_count;
-    ct_params p = {.grad_norm = {.dtype = n->model->dtype,
+    ct_params p = {.grad_norm = {.dtype = n->dtype,
                                  .count = count,
                                  .grad = n->gradients,
                                  .result = n->norm,
@@ -100,7 +144,7 @@ ct_status ct_network_norm(ct_network *n) {
 }
 
 ct_status ct_network_update(ct_network *n, const ct_adam *adam) {
-    ct_params p = {.adamw = {.dtype = n->model->dtype,
+    ct_params p = {.adamw = {.dtype = n->dtype,
                              .count = n->model->parameter_count,
                              .tensors = n->model->tensor_count,
                              .step = n->step,
@@ -113,10 +157,35 @@ ct_status ct_network_update(ct_network *n, const ct_adam *adam) {
                              .norm = n->norm,
                              .updates = n->norm + 2,
                              .grad = n->gradients,
-                             .param = n->model->parameters,
+                             .param = n->weights.parameters,
                              .moment = n->moment,
-                             .variance = n->variance}};
+                             .variance = n->variance,
+                             .weight = n->dtype == CT_BF16 ? n->weights.rounded : NULL}};
     return ct_op_run(n->backend, CT_OP_adamw, &p);
+}
+
+typedef struct ct_part { /* of an update */
+    ct_network    *network;
+    bool           first, last;
+    const ct_adam *adam;
+} ct_part;
+
+static ct_status enqueue(void *context) {
+    const ct_part *part = context;
+    ct_network    *n = part->network;
+    if (part->first) CT_TRY(ct_network_zero_gradients(n));
+    CT_TRY(ct_network_forward(n));
+    CT_TRY(ct_network_backward(n));
+    CT_TRY(ct_records_run(&n->after, n->backend));
+    if (part->last) CT_TRY(ct_network_norm(n));
+    return part->last ? ct_network_update(n, part->adam) : CT_OK;
+}
+
+ct_status ct_network_step(ct_network *n, bool first, bool last, const ct_adam *adam) {
+    ct_part part = {n, first, last, adam};
+    CT_TRY(n->eager ? enqueue(&part) : ct_device_replay(n->device, &n->graphs[first][last], enqueue, &part));
+    remember_rows(n);
+    return CT_OK;
 }
 
 /* ---- the memory */
@@ -130,9 +199,9 @@ void ct_network_memory(const ct_network *n, ct_tensor_entry out[CT_MEMORY_PARTS]
                                               4,
                                               {L, B, M, C},
                                               n->ring,
-                                              rows * (size_t)(L * C) * ct_dtype_size(n->model->dtype)};
+                                              rows * (size_t)(L * C) * ct_dtype_wide_size(n->dtype)};
     out[CT_MEMORY_SONGS] =
-        (ct_tensor_entry){"memory.songs", "I32", 2, {B, M}, n->song_memory, rows * sizeof *n->song_memory};
+        (ct_tensor_entry){"memory.songs", "I32", 2, {B, M}, n->memory_songs, rows * sizeof *n->memory_songs};
     out[CT_MEMORY_ROWS] = (ct_tensor_entry){"memory.rows", "U16",          3,
                                             {B, M, K},     n->memory_rows, rows * (size_t)K * sizeof *n->memory_rows};
 }
@@ -145,18 +214,20 @@ size_t ct_network_memory_bytes(const ct_network *n) {
     return bytes;
 }
 
-void ct_network_memory_save(const ct_network *n, void *bytes) {
+ct_status ct_network_memory_save(const ct_network *n, void *bytes) {
     ct_tensor_entry part[CT_MEMORY_PARTS];
     char           *to = bytes;
     ct_network_memory(n, part);
     for (int i = 0; i < CT_MEMORY_PARTS; to += part[i++].bytes)
-        if (part[i].bytes) memcpy(to, part[i].data, part[i].bytes);
+        CT_TRY(ct_network_get(n, to, part[i].data, part[i].bytes));
+    return CT_OK;
 }
 
-void ct_network_memory_load(ct_network *n, const void *bytes) {
+ct_status ct_network_memory_load(ct_network *n, const void *bytes) {
     ct_tensor_entry part[CT_MEMORY_PARTS];
     const char     *from = bytes;
     ct_network_memory(n, part);
     for (int i = 0; i < CT_MEMORY_PARTS; from += part[i++].bytes)
-        if (part[i].bytes) memcpy((void *)(uintptr_t)part[i].data, from, part[i].bytes);
+        CT_TRY(ct_network_put(n, (void *)(uintptr_t)part[i].data, from, part[i].bytes));
+    return CT_OK;
 }

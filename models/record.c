@@ -44,14 +44,20 @@ ct_status ct_records_workspace(ct_record_list *const *lists, size_t count, ct_ar
     return CT_OK;
 }
 
+static ct_status of_record(ct_status status, const ct_record *r) {
+    if (status == CT_OK) return CT_OK;
+    return r->layer < 0 ? ct_context(status, "%s", r->label) : ct_context(status, "layer %d, %s", r->layer, r->label);
+}
+
+ct_status ct_records_plan(const ct_record_list *list, const ct_device *device) {
+    for (size_t i = 0; i < list->count && device->plan; i++)
+        CT_TRY(of_record(device->plan(list->at[i].op, &list->at[i].params), &list->at[i]));
+    return CT_OK;
+}
+
 ct_status ct_records_run(const ct_record_list *list, const ct_backend *backend) {
-    for (size_t i = 0; i < list->count; i++) {
-        const ct_record *r = &list->at[i];
-        ct_status        status = ct_op_run(backend, r->op, &r->params);
-        if (status != CT_OK)
-            return r->layer < 0 ? ct_context(status, "%s", r->label)
-                                : ct_context(status, "layer %d, %s", r->layer, r->label);
-    }
+    for (size_t i = 0; i < list->count; i++)
+        CT_TRY(of_record(ct_op_run(backend, list->at[i].op, &list->at[i].params), &list->at[i]));
     return CT_OK;
 }
 

@@ -10,7 +10,7 @@
 #define CT_MODELS_RECORD_H
 
 #include "core/arena.h"
-#include "kernels/ops.h"
+#include "kernels/device.h"
 
 typedef struct ct_record {
     ct_op       op;
@@ -28,6 +28,8 @@ CT_NODISCARD ct_status ct_record_push(ct_record_list *list, ct_arena *arena, ct_
                                       ct_params params);
 /* Point every NULL workspace field of the lists into one new array. */
 CT_NODISCARD ct_status ct_records_workspace(ct_record_list *const *lists, size_t count, ct_arena *arena);
+/* What the device needs to run them later without allocating. */
+CT_NODISCARD ct_status ct_records_plan(const ct_record_list *list, const ct_device *device);
 CT_NODISCARD ct_status ct_records_run(const ct_record_list *list, const ct_backend *backend);
 /* Floating-point operations of one run. */
 double                 ct_records_flops(const ct_record_list *list);

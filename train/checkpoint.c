@@ -17,7 +17,7 @@ enum { MOMENT = CT_COUNTERS, VARIANCE, MEMORY };
 
 static void state_tensors(const ct_network *n, const ct_counters *counters, ct_tensor_entry out[CT_STATE_TENSORS]) {
     const int64_t P = n->model->parameter_count;
-    const size_t  bytes = (size_t)P * ct_dtype_size(n->model->dtype);
+    const size_t  bytes = (size_t)P * ct_dtype_wide_size(n->dtype);
     const char   *dtype = ct_tensor_dtype(n->model->dtype);
     ct_counters_tensors(counters, out);
     out[MOMENT] = (ct_tensor_entry){"moment", dtype, 1, {P}, n->moment, bytes};
@@ -228,12 +228,12 @@ static ct_status load_state(const char *path, const ct_model *model, ct_network 
     if (status == CT_OK) status = ct_counters_check(&found, path);
     if (status == CT_OK) status = check_memory(path, n, state);
     if (status == CT_OK) status = ct_model_copy_weights(model, n->model);
+    if (status == CT_OK) status = ct_weights_send(&n->weights);
     for (int i = MOMENT; status == CT_OK && i < CT_STATE_TENSORS; i++)
-        if (to[i].bytes) memcpy((void *)(uintptr_t)to[i].data, state[i].data, to[i].bytes);
-    if (status == CT_OK) {
-        *counters = found;
-        n->norm[2] = (double)found.update;
-    }
+        status = ct_network_put(n, (void *)(uintptr_t)to[i].data, state[i].data, to[i].bytes);
+    const double updates = (double)found.update;
+    if (status == CT_OK) status = ct_network_put(n, n->norm + 2, &updates, sizeof updates);
+    if (status == CT_OK) *counters = found;
     ct_safetensors_close(&file);
     return status;
 }

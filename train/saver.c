@@ -10,7 +10,8 @@
 ct_status ct_saver_open(const ct_checkpoint_place *place, const ct_network *n, bool background, bool paper,
                         ct_saver *out) {
     *out = (ct_saver){.place = *place, .network = n, .background = background, .arena.paper = paper};
-    if (!background) return CT_OK;
+    out->copies = background || ct_device_apart(n->device);
+    if (!out->copies) return CT_OK;
     ct_snapshot_of(n, &(ct_counters){0}, &out->copy);
     out->copy.model.parameters =
         ct_arena_alloc(&out->arena, (size_t)n->model->parameter_count, ct_dtype_size(n->model->dtype));
@@ -23,13 +24,13 @@ ct_status ct_saver_open(const ct_checkpoint_place *place, const ct_network *n, b
     return fine ? CT_OK : CT_ENOMEM;
 }
 
-static void copy_state(ct_saver *s) {
-    const ct_model *m = s->network->model;
-    memcpy(s->copy.model.parameters, m->parameters, (size_t)m->parameter_count * ct_dtype_size(m->dtype));
+static ct_status copy_state(ct_saver *s) {
+    CT_TRY(ct_weights_fetch(&s->network->weights, s->copy.model.parameters));
     s->copy.counters = s->live.counters;
     for (int i = CT_COUNTERS; s->kind == CT_LAST && i < CT_STATE_TENSORS; i++)
-        if (s->copy.state[i].bytes)
-            memcpy((void *)(uintptr_t)s->copy.state[i].data, s->live.state[i].data, s->copy.state[i].bytes);
+        CT_TRY(ct_network_get(s->network, (void *)(uintptr_t)s->copy.state[i].data, s->live.state[i].data,
+                              s->copy.state[i].bytes));
+    return CT_OK;
 }
 
 static void *write_copy(void *saver) {
@@ -53,9 +54,11 @@ ct_status ct_saver_save(ct_saver *s, ct_checkpoint_kind kind, const ct_counters 
     CT_TRY(ct_saver_wait(s));
     s->kind = kind;
     ct_snapshot_of(s->network, counters, &s->live);
-    if (!s->background) return ct_checkpoint_write(&s->live, kind, &s->place);
-    copy_state(s);
-    return start(s) ? CT_OK : ct_checkpoint_write(&s->copy, kind, &s->place); /* no thread to be had: then here */
+    if (!s->copies) return ct_checkpoint_write(&s->live, kind, &s->place);
+    CT_TRY(copy_state(s));
+    return s->background && start(s)
+               ? CT_OK
+               : ct_checkpoint_write(&s->copy, kind, &s->place); /* no thread to be had: then here */
 }
 
 ct_status ct_saver_wait(ct_saver *s) {

@@ -3,7 +3,7 @@
  * A save copies the state, counters included, into memory that was planned
  * beforehand; a thread of its own writes the copy. The next save waits for the one
  * before; what went wrong is told by the next save, or by waiting. Without
- * `background` nothing is copied and the call writes: the files are the same.
+ * `background` the call writes, on the CPU without a copy: the files are the same.
  *
  * Owner: the saver, until ct_saver_close; network and facts must outlive it. One thread calls it.
  * Fails: opening: CT_ENOMEM. Saving and waiting: CT_EFAIL as in checkpoint.h.
@@ -18,7 +18,7 @@
 typedef struct ct_saver {
     ct_checkpoint_place place;
     const ct_network   *network;
-    bool                background;
+    bool                background, copies;
     ct_arena            arena; /* the copy */
     ct_snapshot         live, copy;
     ct_checkpoint_kind  kind;

@@ -4,6 +4,7 @@
 #include "core/fault.h"
 
 #include <math.h>
+#include <string.h>
 
 double ct_learning_rate(const ct_train_config *c, int64_t step) {
     if (step <= c->warmup) return c->learning_rate * (double)step / (double)c->warmup;
@@ -27,7 +28,7 @@ ct_status ct_stepper_open(const ct_train_config *c, const ct_dataset *d, bool pa
                                        .memory = c->model.memory,
                                        .train = true,
                                        .paper = paper,
-                                       .backend = ct_backend_cpu()};
+                                       .device = ct_device_cpu()};
     *out = (ct_stepper){.config = c, .dataset = d};
     out->at.best = INFINITY;
     if (!stage->present) return ct_fail(CT_EFAIL, "%s: has no %s rows", d->path, ct_stage_names[c->model.stage]);
@@ -41,6 +42,12 @@ ct_status ct_stepper_open(const ct_train_config *c, const ct_dataset *d, bool pa
         network.keys = (network.tokens + network.memory) / CT_ROWS_A_SEGMENT + 3;
     }
     if (status == CT_OK) status = ct_network_make(&out->model, &network, &out->network);
+    if (status == CT_OK && !paper)
+        status = ct_outlet_open(network.device, out->network.norm, out->network.results, &out->outlet);
+    for (int i = 0; i < CT_SLOTS && status == CT_OK; i++) {
+        out->pending[i].open = CT_NEW(&out->arena, uint8_t, (size_t)(c->batch * c->model.tokens));
+        if (!out->pending[i].open) status = CT_ENOMEM;
+    }
     if (status == CT_OK)
         out->network.step->seed = (uint64_t)c->seed;
     else
@@ -49,58 +56,90 @@ ct_status ct_stepper_open(const ct_train_config *c, const ct_dataset *d, bool pa
 }
 
 void ct_stepper_close(ct_stepper *s) {
+    ct_outlet_close(&s->outlet);
+    ct_arena_free(&s->arena);
     ct_network_free(&s->network);
     ct_model_free(&s->model);
     ct_loader_close(&s->loader);
 }
 
-static void add_losses(ct_stepper *s, const ct_batch *b) {
-    const float *loss = s->network.loss;
-    double       sum = 0, open = 0;
-    for (int64_t i = 0; i < b->batch * b->tokens; i++) {
+static void add_losses(ct_stepper *s, const ct_pending *p, const float *loss) {
+    double sum = 0, open = 0;
+    for (int64_t i = 0; i < p->tokens; i++) {
         sum += (double)loss[i];
-        if (b->open[i]) open += (double)loss[i];
+        if (p->open[i]) open += (double)loss[i];
     }
     if (!isfinite(sum)) return;
     s->at.window_loss += sum;
     s->at.window_open += open;
-    s->at.window_targets += (double)b->targets;
-    s->at.window_open_targets += (double)b->open_targets;
-    s->at.window_tokens += b->batch * b->tokens;
+    s->at.window_targets += (double)p->targets;
+    s->at.window_open_targets += (double)p->open_targets;
+    s->at.window_tokens += p->tokens;
+}
+
+/* norm: its value, 1 when finite, updates made */
+static ct_status count_step(ct_stepper *s, int64_t step, const double norm[3]) {
+    s->at.norm = norm[0];
+    s->at.update = (int64_t)norm[2];
+    if (norm[1] > 0) {
+        s->at.skipped_in_a_row = 0;
+        return CT_OK;
+    }
+    s->at.skipped++;
+    if (++s->at.skipped_in_a_row < s->config->most_skipped) return CT_OK;
+    return ct_fail(CT_EFAIL,
+                   "step %lld: loss or gradient not finite %lld times in a row; the last good checkpoint stands (hint: "
+                   "a lower optimizer.learning_rate)",
+                   (long long)step, (long long)s->at.skipped_in_a_row);
+}
+
+/* What came of the oldest batch on the way. */
+static ct_status collect(ct_stepper *s) {
+    const ct_pending *p = &s->pending[s->outlet.taken % CT_SLOTS];
+    const ptrdiff_t   loss = (const char *)s->network.loss - (const char *)s->network.norm;
+    const void       *results;
+    CT_TRY(ct_outlet_take(&s->outlet, &results));
+    add_losses(s, p, (const float *)(const void *)((const char *)results + loss));
+    return p->last ? count_step(s, p->step, results) : CT_OK;
+}
+
+ct_status ct_stepper_settle(ct_stepper *s) {
+    while (s->outlet.taken < s->outlet.sent) CT_TRY(collect(s));
+    return CT_OK;
+}
+
+/* Note what collect will ask of the batch. */
+static void note(ct_stepper *s, const ct_batch *b, bool last) {
+    ct_pending *p = &s->pending[s->outlet.sent % CT_SLOTS];
+    p->step = s->at.step;
+    p->targets = b->targets;
+    p->open_targets = b->open_targets;
+    p->tokens = b->batch * b->tokens;
+    p->last = last;
+    memcpy(p->open, b->open, (size_t)p->tokens * sizeof *p->open);
 }
 
 ct_status ct_stepper_step(ct_stepper *s) {
     const ct_train_config *c = s->config;
     ct_network            *n = &s->network;
-    ct_network_zero_gradients(n);
-    for (int64_t k = 0; k < c->accumulate; k++) {
-        const ct_batch *batch = ct_loader_batch(&s->loader, s->at.micro);
-        n->step->number = s->at.micro++;
-        n->step->train = true;
-        n->step->loss_scale = batch->targets ? 1.0 / (double)(batch->targets * c->accumulate) : 0;
-        CT_TRY(ct_context(ct_network_fill(n, batch), "batch %lld (song %s)", (long long)s->at.micro - 1,
-                          s->dataset->songs[batch->first_song].source));
-        CT_TRY(ct_network_forward(n));
-        add_losses(s, batch);
-        CT_TRY(ct_network_backward(n));
-        CT_TRY(ct_network_remember(n));
-    }
     s->at.step++;
-    if (ct_fault_step(CT_FAULT_NAN, s->at.step)) *(float *)n->gradients = NAN;
+    const bool spoilt = ct_fault_step(CT_FAULT_NAN, s->at.step);
+    n->step->train = true;
     n->step->learning_rate = ct_learning_rate(c, s->at.step);
     n->step->clip = c->clip;
-    CT_TRY(ct_network_norm(n));
-    s->at.norm = n->norm[0];
-    CT_TRY(ct_network_update(n, &c->adam));
-    s->at.update = (int64_t)n->norm[2];
-    if (n->norm[1] > 0) {
-        s->at.skipped_in_a_row = 0;
-        return CT_OK;
+    for (int64_t k = 0; k < c->accumulate; k++) {
+        const bool      last = k + 1 == c->accumulate;
+        const ct_batch *batch = ct_loader_batch(&s->loader, s->at.micro);
+        n->step->number = s->at.micro++;
+        n->step->loss_scale = batch->targets ? 1.0 / (double)(batch->targets * c->accumulate) : 0;
+        if (spoilt) n->step->loss_scale = NAN;
+        CT_TRY(ct_context(ct_network_fill(n, batch), "batch %lld (song %s)", (long long)s->at.micro - 1,
+                          s->dataset->songs[batch->first_song].source));
+        CT_TRY(ct_network_step(n, k == 0, last, &c->adam));
+        if (s->outlet.sent - s->outlet.taken == CT_SLOTS) CT_TRY(collect(s));
+        note(s, batch, last);
+        CT_TRY(ct_outlet_send(&s->outlet));
+        if (!ct_device_apart(n->device)) CT_TRY(collect(s));
     }
-    s->at.skipped++;
-    if (++s->at.skipped_in_a_row < c->most_skipped) return CT_OK;
-    return ct_fail(CT_EFAIL,
-                   "step %lld: loss or gradient not finite %lld times in a row; the last good checkpoint stands (hint: "
-                   "a lower optimizer.learning_rate)",
-                   (long long)s->at.step, (long long)s->at.skipped_in_a_row);
+    return CT_OK;
 }

@@ -4,6 +4,9 @@
  * it is open a step allocates nothing. A step whose loss or gradient is not finite
  * changes nothing and is counted; too many in a row are an error.
  *
+ * On a GPU a step only puts its work on the queue. What came of it is read up to
+ * CT_SLOTS batches later, or when ct_stepper_settle waits for it.
+ *
  * Owner: the stepper, until ct_stepper_close; config and dataset must outlive it.
  * Fails: opening: CT_EUSAGE for shapes, CT_EFAIL for a dataset without rows of the stage, CT_ENOMEM. A step: CT_EFAIL.
  */
@@ -13,13 +16,22 @@
 #include "train/checkpoint.h"
 #include "train/train.h"
 
+typedef struct ct_pending { /* a batch whose losses are on the way */
+    int64_t  step, targets, open_targets, tokens;
+    bool     last; /* of its step */
+    uint8_t *open; /* [tokens] */
+} ct_pending;
+
 typedef struct ct_stepper {
     const ct_train_config *config;
     const ct_dataset      *dataset;
     ct_loader              loader;
     ct_model               model;
     ct_network             network;
-    ct_counters            at;
+    ct_counters            at;    /* step and micro as begun, the rest as far as it is known */
+    ct_arena               arena; /* of pending */
+    ct_outlet              outlet;
+    ct_pending             pending[CT_SLOTS];
 } ct_stepper;
 
 /* Room for harmonic segments in a plan without a dataset. They are about four rows long; the most in any window of
@@ -30,6 +42,8 @@ enum { CT_ROWS_A_SEGMENT = 2 };
 CT_NODISCARD ct_status ct_stepper_open(const ct_train_config *config, const ct_dataset *dataset, bool paper,
                                        ct_stepper *out);
 CT_NODISCARD ct_status ct_stepper_step(ct_stepper *stepper);
+/* Wait until all counters are those of the last step. */
+CT_NODISCARD ct_status ct_stepper_settle(ct_stepper *stepper);
 void                   ct_stepper_close(ct_stepper *stepper);
 
 /* Learning rate of update `step` (1 ...): linear warm-up, then cosine from the peak down to final_share of it at

@@ -39,7 +39,7 @@ static ct_status init_weights(ct_trainer *t) {
     CT_TRY(ct_model_load(path, t->s.model.dtype, &from));
     ct_status status = ct_context(ct_model_copy_weights(&from, &t->s.model), "%s", path);
     ct_model_free(&from);
-    return status;
+    return status == CT_OK ? ct_weights_send(&t->s.network.weights) : status;
 }
 
 static ct_status check_out_is_free(const ct_train_config *c) {
@@ -201,7 +201,7 @@ static ct_status take_best(ct_trainer *t) {
     CT_TRY(ct_model_load(path, t->s.model.dtype, &best));
     ct_status status = ct_model_copy_weights(&best, &t->s.model);
     ct_model_free(&best);
-    return status;
+    return status == CT_OK ? ct_weights_send(&t->s.network.weights) : status;
 }
 
 static ct_status write_comparison(const ct_trainer *t) {
@@ -268,16 +268,25 @@ static ct_status stop(ct_trainer *t) {
     return ct_stop_check();
 }
 
+/* Does something that reads the counters follow the step? */
+static bool is_due(const ct_trainer *t, bool last) {
+    const ct_train_config *c = t->config;
+    const int64_t          step = t->s.at.step;
+    return last || ct_stop_asked() || step % c->save_every == 0 || (c->keep_every && step % c->keep_every == 0) ||
+           step % c->valid_every == 0 || step % c->log_every == 0;
+}
+
 static ct_status loop(ct_trainer *t) {
     const ct_train_config *c = t->config;
     ct_counters           *a = &t->s.at;
     bool                   again = a->step > 0 && !a->settled; /* what follows the step that was loaded */
     for (; again || (a->step < c->steps && !t->enough); again = false) {
         if (!again) CT_TRY(ct_stepper_step(&t->s));
-        const bool        late = c->minutes > 0 && ct_seconds() - t->begun > c->minutes * 60;
-        const bool        last = a->step >= c->steps || late;
-        const ct_counters left = *a; /* as the step left them: that is what is saved */
-        bool              saved = again;
+        const bool late = c->minutes > 0 && ct_seconds() - t->begun > c->minutes * 60;
+        const bool last = a->step >= c->steps || late, due = is_due(t, last);
+        if (due) CT_TRY(ct_stepper_settle(&t->s));
+        ct_counters left = *a; /* as the step left them: that is what is saved */
+        bool        saved = again;
         if (!saved && (ct_stop_asked() || last || a->step % c->save_every == 0 ||
                        (c->keep_every && a->step % c->keep_every == 0))) {
             CT_TRY(ct_saver_save(&t->saver, CT_LAST, &left));
@@ -290,8 +299,13 @@ static ct_status loop(ct_trainer *t) {
             ct_log("train.minutes is over at step %lld", (long long)a->step);
             t->enough = true;
         }
-        if (!saved && (status == CT_ESTOP || (status == CT_OK && t->enough)))
+        if (!saved && (status == CT_ESTOP || (status == CT_OK && t->enough))) {
+            if (!due) {
+                CT_TRY(ct_stepper_settle(&t->s));
+                left = *a;
+            }
             CT_TRY(ct_saver_save(&t->saver, CT_LAST, &left));
+        }
         if (status == CT_ESTOP) return stop(t);
         CT_TRY(status);
     }

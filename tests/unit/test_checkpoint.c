@@ -63,7 +63,7 @@ static void make(int64_t memory, ct_small *s) {
     fill(n->variance, s->model.parameter_count, 1.0F / 65536);
     fill(n->ring, 2 * memory * 8, 1.0F / 64);
     for (int i = 0; i < 2 * (int)memory; i++) {
-        n->song_memory[i] = i - 1;
+        n->memory_songs[i] = i - 1;
         n->memory_rows[2 * i] = (uint16_t)(i % 4);
         n->memory_rows[2 * i + 1] = (uint16_t)(i % 3);
     }
@@ -91,7 +91,7 @@ static void spoil(ct_small *s) {
     memset(s->model.parameters, 0, (size_t)s->model.parameter_count * sizeof(float));
     memset(s->network.moment, 0, (size_t)s->model.parameter_count * sizeof(float));
     memset(s->network.variance, 0, (size_t)s->model.parameter_count * sizeof(float));
-    ct_network_forget(&s->network);
+    assert_int_equal(ct_network_forget(&s->network), CT_OK);
 }
 
 static void assert_counters(const ct_counters *a, const ct_counters *b) {

@@ -196,7 +196,7 @@ static void foreign_datasets_train(void **state) {
     const ct_adam adam = {.beta1 = 0.9, .beta2 = 0.98, .epsilon = 1e-8};
     for (int step = 0; step < 200; step++) {
         const ct_batch *batch = ct_loader_batch(&loader, step);
-        ct_network_zero_gradients(&network);
+        assert_int_equal(ct_network_zero_gradients(&network), CT_OK);
         network.step->train = true;
         network.step->loss_scale = 1.0 / (double)batch->targets;
         network.step->learning_rate = 0.03;

@@ -380,9 +380,9 @@ static void held_out_loss_is_a_direct_sum(void **state) {
         assert_int_equal(ct_network_forward(&n[0]), CT_OK);
         assert_int_equal(ct_network_remember(&n[0]), CT_OK);
         ct_loader_close(&loader);
-        ct_network_memory_save(&n[0], before);
+        assert_int_equal(ct_network_memory_save(&n[0], before), CT_OK);
         assert_int_equal(ct_held_out_network(&what, &n[0], &arena, &again), CT_OK);
-        ct_network_memory_save(&n[0], after);
+        assert_int_equal(ct_network_memory_save(&n[0], after), CT_OK);
         assert_memory_equal(before, after, bytes);
         assert_true(n[0].step->train && n[0].step->number == 5);
         assert_same_scores(&v, &again);
@@ -396,7 +396,7 @@ static void held_out_loss_is_a_direct_sum(void **state) {
             if (d.songs[s].split != CT_VALID) continue;
             int64_t rows = d.songs[s].rows[stage], counted = 0;
             assert_true(rows > config.tokens + 1); /* more than one window */
-            ct_network_forget(&n[1]);
+            assert_int_equal(ct_network_forget(&n[1]), CT_OK);
             for (int64_t first = 0; counted < rows - 1; first += memory ? config.tokens : config.tokens / 2) {
                 int64_t count = rows - first < config.tokens ? rows - first : config.tokens;
                 ct_batch_clear(&batch, 0);

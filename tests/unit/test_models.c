@@ -110,7 +110,7 @@ static void check_gradients(int stage, int form) {
     }
     ct_batch batch = make_batch(stage, 11, 2, config.tokens, stage == CT_MELODY ? 2 * config.tokens : 0, &arena);
     assert_int_equal(ct_network_fill(&n, &batch), CT_OK);
-    ct_network_zero_gradients(&n);
+    assert_int_equal(ct_network_zero_gradients(&n), CT_OK);
     objective(&n);
     assert_int_equal(ct_network_backward(&n), CT_OK);
     double       *p = m.parameters;
@@ -268,7 +268,7 @@ static void memory_keeps_songs_apart(void **state) {
     objective(&n);
     memcpy(alone, n.logits, (size_t)count * sizeof *alone);
     for (int64_t t = 0; t < config.tokens; t++) other.song[t] = 77;
-    ct_network_forget(&n);
+    assert_int_equal(ct_network_forget(&n), CT_OK);
     assert_int_equal(ct_network_fill(&n, &other), CT_OK);
     objective(&n);
     assert_int_equal(ct_network_remember(&n), CT_OK);

@@ -193,11 +193,11 @@ static void train(dump *d, ct_network *n, results *r) {
     const double *rates = numbers(d, "", "rates", d->steps), *adam = numbers(d, "", "adam", 5);
     const ct_adam settings = {adam[0], adam[1], adam[2], adam[3]};
     n->step->clip = adam[4];
-    ct_network_forget(n);
+    assert_int_equal(ct_network_forget(n), CT_OK);
     for (int64_t k = 0; k < d->steps; k++) {
         n->step->learning_rate = rates[k];
         r->losses[k] = run_window(d, n, k % d->windows);
-        ct_network_zero_gradients(n);
+        assert_int_equal(ct_network_zero_gradients(n), CT_OK);
         assert_int_equal(ct_network_backward(n), CT_OK);
         assert_int_equal(ct_network_norm(n), CT_OK);
         r->norms[k] = n->norm[0];
@@ -218,7 +218,7 @@ static results run(dump *d, ct_dtype dtype, const ct_backend *backend) {
     assert_true(r.logits && r.gradients && r.losses && r.norms);
     assert_int_equal(ct_network_make(&m, &o, &n), CT_OK);
     n.step->train = true;
-    ct_network_zero_gradients(&n);
+    assert_int_equal(ct_network_zero_gradients(&n), CT_OK);
     for (int64_t window = 0; window < d->windows; window++) {
         run_window(d, &n, window);
         for (int64_t i = 0; i < count; i++) r.logits[window * count + i] = at(&m, n.logits, i);

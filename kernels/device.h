@@ -1,0 +1,114 @@
+/* device.h -- where ops run and their arrays lie: this machine's CPU, or a GPU with memory of its own.
+ *
+ * A device has a backend and, apart from the CPU, two queues. Ops and copies are put on a queue and run later, in that
+ * order; a call returns at once, and what went wrong on the device is told by a later one. On the CPU a device's memory
+ * is the program's own, and everything is done when the call returns.
+ *
+ *   inlet    two slots that the host fills by turns: while one is read, the next batch is written into the other
+ *   outlet   two slots that results arrive in, to be read a step later
+ *   replay   a sequence of calls that is recorded once and from then on launched as one (a CUDA graph)
+ *
+ * Owner: devices live until the program ends, one of a kind; memory belongs to whoever asked for it.
+ * Fails: CT_ENOMEM, naming the bytes; CT_EFAIL for what the device refuses or reports, naming the call.
+ */
+#ifndef CT_KERNELS_DEVICE_H
+#define CT_KERNELS_DEVICE_H
+
+#include "kernels/ops.h"
+
+typedef enum ct_queue { CT_QUEUE_COMPUTE, CT_QUEUE_COPY, CT_QUEUES } ct_queue;
+
+typedef struct ct_event ct_event; /* a moment on a queue */
+typedef struct ct_graph ct_graph; /* what replay recorded */
+typedef ct_status (*ct_enqueue)(void *context);
+
+typedef struct ct_device {
+    const char       *name; /* "cpu", "cuda" */
+    char              description[160];
+    const ct_backend *backend;
+    size_t            memory; /* bytes it has; 0: not known */
+
+    /* What a GPU's library implements; NULL on the CPU. See the functions below. */
+    ct_status (*alloc)(size_t bytes, void **out);
+    ct_status (*alloc_host)(size_t bytes, void **out);
+    void (*release)(void *memory);
+    void (*release_host)(void *memory);
+    ct_status (*copy)(ct_queue queue, void *to, const void *from, size_t bytes);
+    ct_status (*zero)(void *to, size_t bytes);
+    ct_status (*wait)(void);
+    ct_status (*event_new)(ct_event **out);
+    void (*event_free)(ct_event *event);
+    ct_status (*event_record)(ct_event *event, ct_queue queue);
+    ct_status (*event_wait)(ct_event *event);                 /* the caller */
+    ct_status (*queue_wait)(ct_queue queue, ct_event *event); /* what is put on the queue from now on */
+    ct_status (*plan)(ct_op op, const ct_params *params);     /* what the op will need to run; may allocate */
+    ct_status (*replay)(ct_graph **graph, ct_enqueue enqueue, void *context);
+    void (*graph_free)(ct_graph *graph);
+} ct_device;
+
+/* The CPU. Its backend is the fast one. */
+const ct_device       *ct_device_cpu(void);
+/* A device by its name in configs. A GPU: CT_EFAIL in one sentence when its library, its driver or itself is missing;
+ * the library is looked for where CANTUS_CUDA_LIBRARY says, else beside the program. */
+CT_NODISCARD ct_status ct_device_open(const char *name, const ct_device **out);
+
+/* Does it have memory of its own, which only its ops and copies may touch? */
+static inline bool ct_device_apart(const ct_device *device) {
+    return device && device->alloc;
+}
+
+/* ---- memory. Device memory comes zeroed; host memory from here can be copied while others go on. */
+CT_NODISCARD ct_status ct_device_alloc(const ct_device *device, size_t bytes, void **out);
+void                   ct_device_free(const ct_device *device, void *memory);
+/* Copies between any memory of this program and the device's, and zeroes; done when they return, after everything that
+ * has been put on the queues. */
+CT_NODISCARD ct_status ct_device_read(const ct_device *device, void *to, const void *from, size_t bytes);
+CT_NODISCARD ct_status ct_device_write(const ct_device *device, void *to, const void *from, size_t bytes);
+CT_NODISCARD ct_status ct_device_wait(const ct_device *device);
+/* Put on the queue. */
+CT_NODISCARD ct_status ct_device_zero(const ct_device *device, void *to, size_t bytes);
+
+/* Run `enqueue`, or what it put on the queue the first time that it was called with this graph (NULL then): it must
+ * always do the same, with the same arrays. Where there are no graphs it is called each time. */
+CT_NODISCARD ct_status ct_device_replay(const ct_device *device, ct_graph **graph, ct_enqueue enqueue, void *context);
+void                   ct_device_forget(const ct_device *device, ct_graph **graph);
+
+/* ---- the way in */
+enum { CT_SLOTS = 2 };
+
+typedef struct ct_inlet {
+    const ct_device *device;
+    void            *to; /* the device's array; on the CPU also the only slot */
+    size_t           bytes;
+    void            *host[CT_SLOTS], *staged[CT_SLOTS]; /* the latter on the device */
+    ct_event        *arrived[CT_SLOTS], *taken[CT_SLOTS];
+    int              next;
+    bool             used[CT_SLOTS];
+} ct_inlet;
+
+/* staged: device memory for CT_SLOTS times as much; not used on the CPU. */
+CT_NODISCARD ct_status ct_inlet_open(const ct_device *device, void *to, void *staged, size_t bytes, ct_inlet *out);
+void                   ct_inlet_close(ct_inlet *inlet);
+/* A slot to be filled: waits until what it held before the last is on the device. */
+CT_NODISCARD ct_status ct_inlet_slot(ct_inlet *inlet, void **slot);
+/* The slot is filled: what is put on the compute queue from now on finds it in `to`. */
+CT_NODISCARD ct_status ct_inlet_send(ct_inlet *inlet);
+
+/* ---- the way out */
+typedef struct ct_outlet {
+    const ct_device *device;
+    const void      *from;
+    size_t           bytes;
+    void            *host[CT_SLOTS];
+    ct_event        *arrived[CT_SLOTS];
+    int64_t          sent, taken; /* how often */
+} ct_outlet;
+
+CT_NODISCARD ct_status ct_outlet_open(const ct_device *device, const void *from, size_t bytes, ct_outlet *out);
+void                   ct_outlet_close(ct_outlet *outlet);
+/* What `from` holds when the compute queue gets here is on the way: no more than CT_SLOTS may be, on the CPU one. */
+CT_NODISCARD ct_status ct_outlet_send(ct_outlet *outlet);
+/* The oldest that is on the way, waiting for it; it stays until CT_SLOTS more have been sent. */
+CT_NODISCARD ct_status ct_outlet_take(ct_outlet *outlet, const void **slot);
+
+#endif
