@@ -123,6 +123,23 @@ EMULATED := $(if $(CT_CXX),$(if $(filter release debug,$(PROFILE)),$(addprefix $
 	$(patsubst %.cpp,%,$(notdir $(filter %.cpp,$(EMULATOR_TESTS)))) \
 	$(filter-out test_traffic_fast test_traffic_checked,$(foreach f,$(FLAVOURS) $(if $(PTX),ptx),$(patsubst %.c,%_$(f),$(notdir $(filter %.c,$(EMULATOR_TESTS)))))))))
 
+# ---------------------------------------------------------------- the host's half of kernels/cuda
+# What calls NVIDIA's libraries needs their headers; what calls that does not.
+CUDA_CFLAGS := $(if $(NVCC),-isystem $(dir $(NVCC))../include)
+CUDA_OBJ := $(addprefix $(B)/kernels/cuda/,$(if $(NVCC),gemm.o) gemm_file.o linear.o)
+$(B)/kernels/cuda/gemm.o: ALL_CFLAGS += $(CUDA_CFLAGS)
+
+# ---------------------------------------------------------------- doubles of NVIDIA's libraries (tests/standin)
+# Behind NVIDIA's headers, so only where a toolkit is. Host code of kernels/cuda is linked with them instead of the libraries.
+STANDIN_TESTS := $(wildcard tests/standin/test_*)
+STANDIN_OBJ := $(patsubst %.cpp,$(B)/%.o,$(filter-out $(STANDIN_TESTS),$(wildcard tests/standin/*.cpp)))
+STANDIN_TEST_OBJ := $(addprefix $(B)/,$(addsuffix .o,$(basename $(STANDIN_TESTS))))
+STANDIN_CU := $(wildcard tests/standin/*.cu)
+STANDINS := $(if $(CUDA_CFLAGS),$(if $(EMULATED),$(foreach f,$(FLAVOURS),$(patsubst tests/standin/%,$(B)/tests/%_$(f),$(basename $(STANDIN_TESTS))))))
+$(STANDIN_OBJ) $(STANDIN_TEST_OBJ): ALL_CXXFLAGS += $(CUDA_CFLAGS)
+$(STANDIN_TEST_OBJ): ALL_CFLAGS += -Itests $(CUDA_CFLAGS)
+.SECONDARY: $(STANDIN_OBJ) $(STANDIN_TEST_OBJ) $(CUDA_OBJ) $(foreach f,$(FLAVOURS),$(STANDIN_CU:%.cu=$(B)/%.$(f).o))
+
 # A change of a compiler or its flags rebuilds what is made with them: $(call remember,NAME,TEXT) writes build/<profile>/NAME
 # when the text is another than before. Targets that build nothing don't know the flags.
 remember = $(if $(NEEDS_CONFIG),$(shell mkdir -p $(B) build/gen; printf '%s\n' '$(2)' | cmp -s - $(B)/$(1) || printf '%s\n' '$(2)' > $(B)/$(1)))
@@ -168,10 +185,6 @@ $(B)/%.o: %.cpp $(STAMP).c++ | $(CONFIG) require
 	$(call say,C++,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CT_CXX) $(ALL_CXXFLAGS) -MMD -MP -c $< -o $@
-# The host's half that calls NVIDIA's libraries needs their headers; what calls it does not.
-CUDA_CFLAGS := $(if $(NVCC),-isystem $(dir $(NVCC))../include)
-CUDA_OBJ := $(addprefix $(B)/kernels/cuda/,$(if $(NVCC),gemm.o) gemm_file.o linear.o)
-$(B)/kernels/cuda/gemm.o: ALL_CFLAGS += $(CUDA_CFLAGS)
 NVCC_OBJ := $(if $(NVCC),$(if $(filter release,$(PROFILE)),$(CU_SRC:%.cu=$(B)/%.nvcc.o)))
 # CUDA=1 asks for the kernels too. (Nothing runs them yet, so a plain make does without them.)
 all: $(if $(filter 1,$(CUDA)),$(NVCC_OBJ))
@@ -214,8 +227,16 @@ $(B)/libemulator_$(1).a: $(filter-out $(B)/tests/emulator/test_%,$(EMULATOR_OBJ)
 $(B)/tests/%_$(1): $(B)/tests/emulator/%.o $(B)/libemulator_$(1).a $(LIB)
 	$$(call say,TEST,$$@)
 	$$(Q)$$(CT_CXX) $$^ $$(LIBS) $$(CMOCKA_LIBS) -o $$@
+$(B)/tests/%_$(1): $(B)/tests/standin/%.o $(STANDIN_CU:%.cu=$(B)/%.$(1).o) $(B)/libcuda_host.a $(B)/libstandin.a $(B)/libemulator_$(1).a $(LIB)
+	$$(call say,TEST,$$@)
+	$$(Q)$$(CT_CXX) $$^ $$(LIBS) $$(CMOCKA_LIBS) -o $$@
 endef
 $(foreach f,$(FLAVOURS),$(eval $(call flavour_rule,$(f))))
+$(B)/libcuda_host.a: $(CUDA_OBJ)
+$(B)/libstandin.a: $(STANDIN_OBJ)
+$(B)/libcuda_host.a $(B)/libstandin.a:
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
 $(B)/tests/%: $(B)/tests/emulator/%.o $(B)/libemulator_fast.a $(LIB)
 	$(call say,TEST,$@)
 	$(Q)$(CT_CXX) $^ $(LIBS) $(CMOCKA_LIBS) -o $@
@@ -244,7 +265,7 @@ $(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(filter %.o,$(FUZZ_MAIN)) $(LIB)
 	$(Q)$(CC) $< $(FUZZ_MAIN) $(LIB) $(LIBS) -o $@
 
 -include $(OBJ:.o=.d) $(B)/core/main.d $(UNIT:=.d) $(TOOLS:=.d) $(FUZZ_OBJ:.o=.d)
--include $(patsubst %.o,%.d,$(EMULATOR_OBJ) $(EMULATED_OBJ) $(PTX_FRONT_END) $(NVCC_OBJ) $(CUDA_OBJ)) $(PTX:.ptx=.d) $(PTXAS:.txt=.d)
+-include $(patsubst %.o,%.d,$(EMULATOR_OBJ) $(EMULATED_OBJ) $(PTX_FRONT_END) $(NVCC_OBJ) $(STANDIN_OBJ) $(STANDIN_TEST_OBJ) $(CUDA_OBJ)) $(PTX:.ptx=.d) $(PTXAS:.txt=.d)
 
 # ---------------------------------------------------------------- targets
 require: # what can't be built without; said once, before the compiler says it a hundred times
@@ -263,7 +284,7 @@ test test-all test-faults test-kernels mutants: INSTALL := --tests
 test: ready ## unit and end-to-end tests (installs what is missing)
 	@$(MAKE) --no-print-directory test-run
 tools: $(TOOLS) ## measuring tools under build/<profile>/tools
-test-build: all $(UNIT) $(EMULATED) $(if $(PTX),$(B)/tests/kernels_report) $(NVCC_OBJ) $(CUDA_OBJ) $(TOOLS) $(FUZZERS)
+test-build: all $(UNIT) $(EMULATED) $(STANDINS) $(if $(PTX),$(B)/tests/kernels_report) $(NVCC_OBJ) $(CUDA_OBJ) $(TOOLS) $(FUZZERS)
 test-run: test-build
 	@tests/run $(BIN) $(B)
 test-all: ready ## also what takes long: accuracy on real music, sanitizers, training against the count model

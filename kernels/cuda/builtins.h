@@ -229,10 +229,11 @@ template <class... P> struct machine_kernel {
     MACHINE_UNCHECKED static void body(const machine_launch &launch) {
         call(launch, std::index_sequence_for<P...>());
     }
-    static const char *run(const char *name, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, P... p) {
+    static const char *run(const char *name, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared,
+                           CUstream_st *stream, P... p) {
         const machine_argument arguments[] = {{&p, sizeof p}...};
-        return machine_run(
-            {name, grid, block, shared, arguments, sizeof...(P), body, reinterpret_cast<void (*)(void)>(kernel)});
+        return machine_run({name, grid, block, shared, stream, arguments, sizeof...(P), body,
+                            reinterpret_cast<void (*)(void)>(kernel)});
     }
 };
 

@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct CUstream_st; /* what CUDA's cudaStream_t points to */
+
 struct machine_size {
     unsigned x, y, z;
     constexpr machine_size(unsigned of_x = 1, unsigned of_y = 1, unsigned of_z = 1) : x(of_x), y(of_y), z(of_z) {
@@ -44,12 +46,13 @@ struct machine_launch {
     const char             *kernel; /* as written at the launch: "layernorm<float>" */
     machine_size            grid, block;
     size_t                  shared; /* bytes of dynamic shared memory */
+    struct CUstream_st     *stream;
     const machine_argument *arguments;
     size_t                  argument_count;
     void (*body)(const machine_launch &launch); /* runs the kernel as the thread machine_me */
     void (*kernel_address)(void);
 };
-/* Runs all blocks. NULL, or why the launch failed. */
+/* Runs all blocks, where nothing queues launches (tests/standin) before it returns. NULL, or why the launch failed. */
 const char *machine_run(const machine_launch &launch);
 
 /* ---- shared memory of the running block. The same key is the same array for all threads. */

@@ -74,8 +74,8 @@ ct_status launch(const char *name, void (*kernel)(P...), dim3 grid, dim3 block, 
     }
     const char *failed = error == cudaSuccess ? NULL : cudaGetErrorString(error);
 #else
-    (void)stream;
-    const char *failed = machine_kernel<P...>::run(name, kernel, grid, block, shared, static_cast<P>(arguments)...);
+    const char *failed =
+        machine_kernel<P...>::run(name, kernel, grid, block, shared, stream, static_cast<P>(arguments)...);
 #endif
     return failed ? ct_fail(CT_EFAIL, "kernel %s: %s", name, failed) : CT_OK;
 }

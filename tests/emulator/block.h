@@ -110,5 +110,9 @@ struct front_end {
     int (*unexecuted)(bool each, void (*tell)(const char *line));
 };
 void launch_add_front_end(const front_end &added);
+/* Where set, launches go there, and it has launch_now run them later; it copies the arguments. */
+extern const char *(*launch_queue)(const machine_launch &launch);
+const char *launch_now(const machine_launch &asked);
+site        site_of_fault(const void *context); /* of a signal */
 
 #endif

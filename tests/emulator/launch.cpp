@@ -69,7 +69,7 @@ static void put_back(block *b) {
 }
 
 /* ---- faults: a kernel's access to where no memory is. The thread that made it is left; the launch is given up. */
-static site site_of_fault(const void *context) { /* as a return address, behind the instruction */
+site site_of_fault(const void *context) { /* as a return address, behind the instruction */
 #if defined(__x86_64__)
     auto at = static_cast<const ucontext_t *>(context)->uc_mcontext.gregs[REG_RIP];
 #elif defined(__aarch64__)
@@ -143,12 +143,19 @@ static std::vector<unsigned> order_of(unsigned blocks) {
     return order;
 }
 
-const char *machine_run(const machine_launch &asked) {
+const char *(*launch_queue)(const machine_launch &launch);
+
+const char *machine_run(const machine_launch &launch) {
+    const char *refused = refuse(launch);
+    if (refused) return refused;
+    return launch_queue ? launch_queue(launch) : launch_now(launch);
+}
+
+const char *launch_now(const machine_launch &asked) {
     static uint32_t runs = 1; /* blocks begun, in all launches; 0 is nobody */
     machine_launch  launch = asked;
-    const char     *refused = refuse(launch);
-    if (!refused && !in_use) emulator_use_front_end(0);
-    if (!refused && in_use) refused = in_use->take_over(launch);
+    if (!in_use) emulator_use_front_end(0);
+    const char *refused = in_use ? in_use->take_over(launch) : nullptr;
     if (refused) return refused;
     unsigned              blocks = launch.grid.x * launch.grid.y * launch.grid.z;
     std::vector<unsigned> order = order_of(blocks);

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <deque>
 #include <map>
 
 enum { POISON = 0xff };
@@ -31,6 +32,32 @@ static long first_change(const char *guard, uint16_t pattern) { /* -1: none */
 
 static std::map<const char *, allocation> allocations; /* by address */
 static allocation                        *last_found;  /* mostly the next one, too */
+static bool                               closed;
+
+static void protect(const allocation &a) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    mprotect(a.mapping + page, a.mapped - 2 * page, closed ? PROT_NONE : PROT_READ | PROT_WRITE);
+}
+void memory_close(bool close) {
+    if (close == closed) return;
+    closed = close;
+    for (const auto &entry : allocations) protect(entry.second);
+}
+
+/* What is freed stays reserved for a while, and faults. */
+static void retire(const allocation &a) {
+    enum { RETIRED = 64 };
+    static std::deque<std::pair<void *, size_t>> retired;
+    void                                        *reserved =
+        mmap(a.mapping, a.mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    if (reserved == MAP_FAILED)
+        munmap(a.mapping, a.mapped);
+    else
+        retired.emplace_back(a.mapping, a.mapped);
+    if (retired.size() <= RETIRED) return;
+    munmap(retired.front().first, retired.front().second);
+    retired.pop_front();
+}
 
 void *emulator_alloc(size_t bytes) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE), inner = (bytes + 2 * MEMORY_GUARD + page - 1) / page * page;
@@ -49,7 +76,9 @@ void *emulator_alloc(size_t bytes) {
     uint16_t        pattern = (uint16_t)(0x7f81 + made++ % 120);
     fill_guard(data - MEMORY_GUARD, pattern);
     fill_guard(data + bytes, pattern);
-    allocations[data] = {data, bytes, static_cast<char *>(mapping), mapped, pattern, nullptr};
+    const allocation &made_now =
+        allocations[data] = {data, bytes, static_cast<char *>(mapping), mapped, pattern, nullptr};
+    if (closed) protect(made_now);
     return data;
 }
 
@@ -61,7 +90,7 @@ void emulator_free(void *device) {
         return;
     }
     shadow_free(found->second.shadow);
-    munmap(found->second.mapping, found->second.mapped);
+    retire(found->second);
     allocations.erase(found);
     last_found = nullptr;
 }

@@ -2,7 +2,7 @@
  *
  * New memory is full of 0xff: NaN; guards are other NaNs. A little way around an allocation, a read finds NaN and a
  * write is found after the launch (at once, when accesses are checked); further away, the access faults and is reported
- * as that.
+ * as that. Memory that was freed last faults, too.
  *
  * Owner: see emulator.h. Fails: no memory ends the program.
  */
@@ -27,6 +27,8 @@ struct allocation {
 
 /* The allocation that the address lies in, or in whose guard zones. */
 allocation *memory_find(const void *address);
+/* Closed, no allocation can be touched, nor those made meanwhile: what does so faults, until memory is opened again. */
+void        memory_close(bool closed);
 /* Reports guard zones that have been written to. */
 void        memory_check_guards(const char *kernel);
 

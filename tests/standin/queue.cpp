@@ -1,0 +1,171 @@
+/* queue.cpp -- see queue.h. */
+#include "queue.h"
+
+#include "standin.h"
+
+#include <string.h>
+
+#include <algorithm>
+#include <deque>
+#include <utility>
+
+static std::deque<work_ref>
+    pending; /* not done, as they were submitted; those done are taken out when they come first */
+static std::vector<work_ref> ready;
+static uint64_t              random_state = 1, waits;
+static double                now;
+static bool                  running;
+static int                   device_error;
+
+uint64_t queue_draw(uint64_t below) { /* splitmix64 */
+    uint64_t z = random_state += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return (z ^ z >> 31) % below;
+}
+
+bool queue_running(void) {
+    return running;
+}
+int queue_device_error(void) {
+    return device_error;
+}
+void standin_device_fails(int error) {
+    if (!device_error) device_error = error;
+}
+
+/* ---- what is touched */
+static bool overlap(const touched &t, const char *start, size_t bytes) {
+    return t.start < start + bytes && start < t.start + t.bytes;
+}
+const work *queue_touching(const void *start, size_t bytes, bool only_writes) {
+    for (const work_ref &piece : pending)
+        for (const touched &t : piece->ordered.touches)
+            if (!piece->done && (t.written || !only_writes) && overlap(t, static_cast<const char *>(start), bytes))
+                return piece.get();
+    return nullptr;
+}
+
+static uint64_t sum_of(const touched &t) { /* never 0 */
+    uint64_t sum = 1, word;
+    size_t   i = 0;
+    for (; i + sizeof word <= t.bytes; i += sizeof word) {
+        memcpy(&word, t.start + i, sizeof word);
+        sum = (sum ^ word) * 0x9e3779b97f4a7c15u, sum ^= sum >> 29;
+    }
+    for (; i < t.bytes; i++) sum = (sum ^ (unsigned char)t.start[i]) * 0x9e3779b97f4a7c15u, sum ^= sum >> 29;
+    return sum | 1;
+}
+static void compare_sums(const work &piece) {
+    for (size_t i = 0; i < piece.sums.size(); i++)
+        if (piece.sums[i] && sum_of(piece.ordered.touches[i]) != piece.sums[i])
+            report("pinned", piece.ordered.where, "%s: the pinned buffer changed while the copy was pending",
+                   piece.ordered.what.c_str());
+}
+
+/* ---- pieces */
+work_ref queue_submit(const order &what, uint64_t lane, const std::vector<work_ref> &after) {
+    work_ref piece = std::make_shared<work>();
+    piece->ordered = what;
+    piece->lane = lane;
+    for (const touched &t : what.touches) /* what others of the device will still write changes by right */
+        piece->sums.push_back(t.pinned && !queue_touching(t.start, t.bytes, true) ? sum_of(t) : 0);
+    for (const work_ref &before : after)
+        if (!before->done && std::find(piece->after.begin(), piece->after.end(), before) == piece->after.end()) {
+            piece->after.push_back(before);
+            before->followers.push_back(piece);
+        }
+    piece->held_by = piece->after.size();
+    if (piece->held_by == 0) ready.push_back(piece);
+    pending.push_back(piece);
+    return piece;
+}
+
+static void run(const work_ref &piece) {
+    ready.erase(std::find(ready.begin(), ready.end(), piece));
+    running = true;
+    if (piece->ordered.run && !device_error) {
+        compare_sums(*piece);
+        piece->ordered.run();
+    }
+    running = false;
+    now += 0.001 * (double)(1 + queue_draw(1000));
+    piece->time = now;
+    piece->done = true;
+    piece->ordered.run = nullptr;
+    piece->after.clear();
+    for (const work_ref &follower : piece->followers)
+        if (--follower->held_by == 0) ready.push_back(follower);
+    piece->followers.clear();
+    while (!pending.empty() && pending.front()->done) pending.pop_front();
+}
+
+/* ---- waiting */
+struct opened { /* while it lives, device memory can be touched */
+    opened() {
+        device_memory_close(false);
+    }
+    ~opened() {
+        device_memory_close(true);
+    }
+};
+
+static void want(const std::vector<work_ref> &wanted) {
+    std::vector<work_ref> left;
+    waits++;
+    for (const work_ref &piece : wanted) left.push_back(piece);
+    while (!left.empty()) {
+        work_ref piece = left.back();
+        left.pop_back();
+        if (piece->done || piece->wanted_by == waits) continue;
+        piece->wanted_by = waits;
+        left.insert(left.end(), piece->after.begin(), piece->after.end());
+    }
+}
+
+/* One of those that can run; none: nullptr. `ahead`: a number that ranks the streams, 0: they run side by side. */
+static work_ref draw(bool only_wanted, uint64_t ahead) {
+    std::vector<work_ref> candidates;
+    for (const work_ref &piece : ready)
+        if (!only_wanted || piece->wanted_by == waits) candidates.push_back(piece);
+    if (candidates.empty()) return nullptr;
+    if (!ahead) return candidates[queue_draw(candidates.size())];
+    auto rank = [ahead](const work_ref &piece) {
+        uint64_t z = (piece->lane ^ ahead) * 0x9e3779b97f4a7c15u;
+        return z ^ z >> 32;
+    };
+    return *std::max_element(candidates.begin(), candidates.end(),
+                             [&](const work_ref &a, const work_ref &b) { return rank(a) < rank(b); });
+}
+
+void queue_wait_for(const std::vector<work_ref> &wanted) {
+    opened   open;
+    uint64_t others = queue_draw(3), ahead = queue_draw(2) ? queue_draw(UINT64_MAX) : 0; /* others: 0 none, 2 all */
+    want(wanted);
+    auto left = [&] { return std::any_of(wanted.begin(), wanted.end(), [](const work_ref &w) { return !w->done; }); };
+    while (left()) {
+        work_ref next = draw(others == 0 || (others == 1 && queue_draw(2)), ahead);
+        run(next ? next : draw(true, ahead));
+    }
+    for (uint64_t more = others ? queue_draw(8) : 0; more > 0 && !ready.empty(); more--) run(draw(false, ahead));
+}
+void queue_wait_for_all(void) {
+    queue_wait_for(std::vector<work_ref>(pending.begin(), pending.end()));
+}
+void queue_nudge(const std::vector<work_ref> &wanted) {
+    opened open;
+    want(wanted);
+    for (uint64_t more = queue_draw(4); more > 0; more--) {
+        work_ref next = draw(queue_draw(2) != 0, 0);
+        if (next) run(next);
+    }
+}
+
+void queue_forget(uint64_t seed) {
+    for (const work_ref &piece : pending) piece->after.clear(), piece->followers.clear(), piece->done = true;
+    pending.clear();
+    ready.clear();
+    random_state = seed;
+    device_error = 0;
+    now = 0;
+}
