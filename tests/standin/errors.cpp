@@ -40,6 +40,7 @@ void standin_begin(uint64_t seed) {
     begin(seed);
     graphs_begin();
     streams_begin();
+    events_begin();
     memory_begin();
     the_counters = {};
     for (long &fault : faults) fault = 0;
@@ -48,7 +49,7 @@ void standin_begin(uint64_t seed) {
 }
 int standin_leaks(void) {
     std::lock_guard<std::recursive_mutex> held(the_lock);
-    return memory_leaks() + streams_leaks() + graphs_leaks();
+    return memory_leaks() + streams_leaks() + events_leaks() + graphs_leaks();
 }
 standin_counters standin_count(void) {
     std::lock_guard<std::recursive_mutex> held(the_lock);

@@ -126,16 +126,12 @@ cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t start, cudaEvent_t end) 
 }
 
 /* ---- afresh */
-void streams_begin(void) {
+void events_begin(void) {
     for (cudaEvent_t event : events) delete event;
     events.clear();
-    for (size_t i = 1; i < the_streams.size(); i++) delete the_streams[i];
-    the_streams.resize(1);
-    *the_streams[0] = {0, true, {}, nullptr, {}, NO_SITE};
-    the_captures.clear();
+    latest = 0;
 }
-int streams_leaks(void) {
-    for (size_t i = 1; i < the_streams.size(); i++) report("leak", the_streams[i]->where, "a stream was not destroyed");
+int events_leaks(void) {
     for (cudaEvent_t event : events) report("leak", event->where, "an event was not destroyed");
-    return (int)(the_streams.size() - 1 + events.size());
+    return (int)events.size();
 }

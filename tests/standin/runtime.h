@@ -48,9 +48,11 @@ void device_begin(void);
 void kernels_begin(void);
 void memory_begin(void);
 void streams_begin(void);
+void events_begin(void);
 void graphs_begin(void);
 int  memory_leaks(void);
 int  streams_leaks(void);
+int  events_leaks(void);
 int  graphs_leaks(void);
 
 /* device.cpp */

@@ -13,7 +13,7 @@ extern "C" {
 struct CUstream_st;
 /* to[i] = factor * from[i] + term; to may be from */
 ct_status step_linear(float *to, const float *from, int n, float factor, float term, struct CUstream_st *stream);
-/* Writes `past` elements behind the end: past its guard the kernel faults. */
+/* Writes one number so many behind the end: 0 is in the guard, 2000 in the page behind it, where a kernel faults. */
 ct_status step_past_end(float *to, int n, long past, struct CUstream_st *stream);
 /* Does nothing, with so many bytes of shared memory. */
 ct_status step_shared(size_t bytes, struct CUstream_st *stream);

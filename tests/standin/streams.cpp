@@ -157,3 +157,16 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void 
     if (!function) return fail(cudaErrorInvalidValue);
     return stream_add(stream, {"host function", call_site(), [function, data] { function(data); }, {}});
 }
+
+/* ---- afresh */
+void streams_begin(void) {
+    for (size_t i = 1; i < the_streams.size(); i++) delete the_streams[i];
+    the_streams.resize(1);
+    *the_streams[0] = {0, true, {}, nullptr, {}, NO_SITE};
+    the_captures.clear();
+    streams_made = 0;
+}
+int streams_leaks(void) {
+    for (size_t i = 1; i < the_streams.size(); i++) report("leak", the_streams[i]->where, "a stream was not destroyed");
+    return (int)the_streams.size() - 1;
+}
