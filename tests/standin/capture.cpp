@@ -5,6 +5,7 @@
 #include "streams.h"
 
 #include <algorithm>
+#include <utility>
 
 cudaError_t capture_invalidate(const std::shared_ptr<capture> &broken, cudaError_t error) {
     broken->invalid = true;
@@ -33,8 +34,8 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mo
     if (!s) return cudaErrorInvalidResourceHandle;
     if (s == the_streams[0]) return fail(cudaErrorStreamCaptureUnsupported);
     if (s->capturing) return fail(cudaErrorIllegalState);
-    CUgraph_st *graph = new CUgraph_st{{}, call_site()};
-    s->capturing = std::make_shared<capture>(capture{graph, s, mode, std::this_thread::get_id(), false});
+    std::unique_ptr<CUgraph_st> graph(new CUgraph_st{{}, call_site()});
+    s->capturing = std::make_shared<capture>(capture{std::move(graph), s, mode, std::this_thread::get_id(), false});
     s->captured_end.clear();
     the_captures.push_back(s->capturing);
     the_counters.captures++;
@@ -63,7 +64,6 @@ void capture_lost(cudaStream_t destroyed) {
     report_call("capture", "the stream is being captured");
     capture_invalidate(c, cudaErrorStreamCaptureInvalidated);
     if (c->origin != destroyed) return;
-    delete c->graph;
     end(c);
 }
 
@@ -80,10 +80,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph) {
         return capture_invalidate(c, cudaErrorStreamCaptureWrongThread);
     cudaError_t error = c->invalid ? cudaErrorStreamCaptureInvalidated : cudaSuccess;
     if (!c->invalid && !all_joined(c)) error = cudaErrorStreamCaptureUnjoined;
-    if (error == cudaSuccess)
-        graph_register(*graph = c->graph);
-    else
-        delete c->graph;
+    if (error == cudaSuccess) graph_register(*graph = c->graph.release());
     end(c);
     if (error != cudaSuccess) return fail(error);
     return entered.broken;

@@ -30,7 +30,7 @@ static long long asked(const char *name, long long otherwise) {
 void device_begin(void) {
     const char *capability = getenv("CANTUS_STANDIN_CAPABILITY");
     devices = (int)asked("CANTUS_STANDIN_DEVICES", 1);
-    memory = (size_t)asked("CANTUS_STANDIN_MEMORY", 1ll << 30);
+    memory = (size_t)asked("CANTUS_STANDIN_MEMORY", 1LL << 30);
     kind = &kinds[0];
     bool known = !capability || !*capability;
     for (const kind_of_device &k : kinds) {
@@ -40,7 +40,7 @@ void device_begin(void) {
     if (known && devices >= -1 && devices <= 1) return;
     fprintf(stderr,
             "stand-in: CANTUS_STANDIN_CAPABILITY is 8.0, 9.0, 10.0 or 12.0, CANTUS_STANDIN_DEVICES -1, 0 or 1\n");
-    abort();
+    _Exit(2);
 }
 cudaError_t device_missing(void) {
     return devices < 0 ? cudaErrorInsufficientDriver : devices == 0 ? cudaErrorNoDevice : cudaSuccess;

@@ -75,7 +75,6 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
 
 /* ---- afresh */
 void graphs_begin(void) {
-    for (const std::shared_ptr<capture> &c : the_captures) delete c->graph;
     for (cudaGraph_t graph : graphs) delete graph;
     for (cudaGraphExec_t executable : executables) delete executable;
     graphs.clear();

@@ -111,9 +111,8 @@ struct opened { /* while it lives, device memory can be touched */
 };
 
 static void want(const std::vector<work_ref> &wanted) {
-    std::vector<work_ref> left;
+    std::vector<work_ref> left = wanted;
     waits++;
-    for (const work_ref &piece : wanted) left.push_back(piece);
     while (!left.empty()) {
         work_ref piece = left.back();
         left.pop_back();

@@ -26,11 +26,11 @@ struct CUgraph_st {
 };
 
 struct capture {
-    CUgraph_st           *graph; /* none: it has ended */
-    cudaStream_t          origin;
-    cudaStreamCaptureMode mode;
-    std::thread::id       thread;
-    bool                  invalid;
+    std::unique_ptr<CUgraph_st> graph; /* none: it has ended */
+    cudaStream_t                origin;
+    cudaStreamCaptureMode       mode;
+    std::thread::id             thread;
+    bool                        invalid;
 };
 struct CUstream_st {
     uint64_t                 id;
