@@ -138,6 +138,9 @@ STANDIN_CU := $(wildcard tests/standin/*.cu)
 STANDINS := $(if $(CUDA_CFLAGS),$(if $(EMULATED),$(foreach f,$(FLAVOURS),$(patsubst tests/standin/%,$(B)/tests/%_$(f),$(basename $(STANDIN_TESTS))))))
 $(STANDIN_OBJ) $(STANDIN_TEST_OBJ): ALL_CXXFLAGS += $(CUDA_CFLAGS)
 $(STANDIN_TEST_OBJ): ALL_CFLAGS += -Itests $(CUDA_CFLAGS)
+# The same descriptors by the library itself, where it is installed: they need no GPU.
+CUBLASLT := $(if $(NVCC),$(firstword $(wildcard $(dir $(NVCC))../lib64/libcublasLt.so $(dir $(NVCC))../lib/libcublasLt.so)))
+STANDINS += $(if $(STANDINS),$(if $(CUBLASLT),$(B)/tests/test_gemm_descriptors_real))
 .SECONDARY: $(STANDIN_OBJ) $(STANDIN_TEST_OBJ) $(CUDA_OBJ) $(foreach f,$(FLAVOURS),$(STANDIN_CU:%.cu=$(B)/%.$(f).o))
 
 # A change of a compiler or its flags rebuilds what is made with them: $(call remember,NAME,TEXT) writes build/<profile>/NAME
@@ -232,6 +235,9 @@ $(B)/tests/%_$(1): $(B)/tests/standin/%.o $(STANDIN_CU:%.cu=$(B)/%.$(1).o) $(B)/
 	$$(Q)$$(CT_CXX) $$^ $$(LIBS) $$(CMOCKA_LIBS) -o $$@
 endef
 $(foreach f,$(FLAVOURS),$(eval $(call flavour_rule,$(f))))
+$(B)/tests/test_gemm_descriptors_real: $(B)/tests/standin/test_gemm_descriptors.o $(B)/libcuda_host.a $(LIB)
+	$(call say,TEST,$@)
+	$(Q)$(CC) $^ $(CUBLASLT) -Wl,-rpath,$(dir $(CUBLASLT)) $(LIBS) $(CMOCKA_LIBS) -o $@
 $(B)/libcuda_host.a: $(CUDA_OBJ)
 $(B)/libstandin.a: $(STANDIN_OBJ)
 $(B)/libcuda_host.a $(B)/libstandin.a:

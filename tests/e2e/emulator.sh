@@ -49,4 +49,5 @@ if [ -x "$ptx" ]; then
     refuses 'an architecture of which nothing is known' 1 'ptxas/sm_100: what ptxas says should' "$report" "$TMP/ptxas"
     check 'no more than that' sh -c '[ "$("$1" "$2" 2>&1 | grep -c "bytes of stack")" = 1 ]' - "$report" "$TMP/ptxas"
 else skip 'no nvcc: no PTX'; fi
+[ -x "$tests/test_gemm_descriptors_real" ] || skip 'no libcublasLt: the descriptors of products are checked on its double alone'
 finish
