@@ -221,78 +221,6 @@ static ct_status choose(plan *p) {
     return failed(none ? CUBLAS_STATUS_NOT_SUPPORTED : status, "cublasLtMatmulAlgoGetHeuristic", __LINE__, &p->key);
 }
 
-/* ---- plans */
-static plan *find(const ct_gemm_key *key) {
-    plan *p = lt.plans;
-    while (p && memcmp(&p->key, key, sizeof *key) != 0) p = p->next;
-    return p;
-}
-
-/* a plan with its descriptors, not among the others yet */
-static ct_status begin(const ct_gemm_key *key, plan **out) {
-    CT_TRY(check_key(key));
-    plan *p = calloc(1, sizeof *p);
-    if (!p) return ct_fail(CT_ENOMEM, "no memory for the plan of a product");
-    p->key = *key;
-    const ct_status status = describe(p);
-    if (status == CT_OK)
-        *out = p;
-    else
-        free(p);
-    return status;
-}
-static ct_status end(plan *p, ct_status status) {
-    if (status != CT_OK) {
-        free(p);
-        return status;
-    }
-    *lt.last = p;
-    lt.last = &p->next;
-    lt.count++;
-    return CT_OK;
-}
-
-static ct_status plan_for(const ct_cuda_gemm *product, plan **out) {
-    const ct_gemm_key key = key_of(product);
-    if (!lt.library) return ct_fail(CT_EFAIL, "product: cuBLASLt is not open (hint: ct_cuda_gemm_open)");
-    *out = find(&key);
-    if (*out) return CT_OK;
-    plan *p;
-    CT_TRY(begin(&key, &p));
-    CT_TRY(end(p, choose(p)));
-    *out = p;
-    return CT_OK;
-}
-
-ct_status ct_cuda_gemm_plan(const ct_cuda_gemm *product, bool *supported) {
-    plan *p;
-    CT_TRY(plan_for(product, &p));
-    if (supported) *supported = p->supported;
-    return CT_OK;
-}
-
-ct_status ct_cuda_gemm_run(const ct_cuda_gemm *product, struct CUstream_st *stream) {
-    static const float one = 1, none = 0;
-    plan              *p;
-    char               text[256];
-    CT_TRY(plan_for(product, &p));
-    if (!p->supported) return ct_fail(CT_EFAIL, "product %s: not supported", described(&p->key, text));
-    if (lt.has_stream && stream != lt.stream)
-        return ct_fail(CT_EFAIL, "product %s: on a second stream (hint: all products share one workspace)",
-                       described(&p->key, text));
-    lt.stream = stream;
-    lt.has_stream = true;
-    CT_TRY(point(p, product->bias, product->aux));
-    LT_TRY(cublasLtMatmul, &p->key, lt.library, &p->product, &one, product->b, &p->a, product->a, &p->b,
-           product->accumulate ? &one : &none, product->d, &p->d, product->d, &p->d, &p->algorithm,
-           lt.options.workspace, lt.options.bytes, stream);
-    return CT_OK;
-}
-
-int ct_cuda_gemm_plan_count(void) {
-    return lt.count;
-}
-
 /* ---- algorithms as numbers */
 #define ATTRIBUTE(name, attribute, type)                                                                               \
     { CUBLASLT_ALGO_CONFIG_##attribute, offsetof(ct_gemm_algorithm, name), sizeof(type) }
@@ -361,12 +289,40 @@ static ct_status take(plan *p, const ct_gemm_algorithm *algorithm) {
     return CT_OK;
 }
 
+/* ---- plans */
+static plan *find(const ct_gemm_key *key) {
+    plan *p = lt.plans;
+    while (p && memcmp(&p->key, key, sizeof *key) != 0) p = p->next;
+    return p;
+}
+
+/* by this algorithm; NULL: by the one that heuristics choose. NULL: *status says why not */
+static plan *add(const ct_gemm_key *key, const ct_gemm_algorithm *algorithm, ct_status *status) {
+    if ((*status = check_key(key)) != CT_OK) return NULL;
+    plan *p = calloc(1, sizeof *p);
+    if (!p) {
+        *status = ct_fail(CT_ENOMEM, "no memory for the plan of a product");
+        return NULL;
+    }
+    p->key = *key;
+    *status = describe(p);
+    if (*status == CT_OK) *status = algorithm ? take(p, algorithm) : choose(p);
+    if (*status != CT_OK) {
+        free(p);
+        return NULL;
+    }
+    *lt.last = p;
+    lt.last = &p->next;
+    lt.count++;
+    return p;
+}
+
 ct_status ct_gemm_plan_of(const ct_gemm_key *key, const ct_gemm_algorithm *algorithm) {
-    plan *p;
-    char  text[256];
-    CT_TRY(begin(key, &p));
-    if (find(key)) return end(p, ct_fail(CT_EFAIL, "product %s: there twice", described(key, text)));
-    return end(p, take(p, algorithm));
+    ct_status status = CT_OK;
+    char      text[256];
+    if (find(key)) return ct_fail(CT_EFAIL, "product %s: there twice", described(key, text));
+    add(key, algorithm, &status);
+    return status;
 }
 
 void ct_gemm_forget_plans(void) {
@@ -377,6 +333,48 @@ void ct_gemm_forget_plans(void) {
     lt.plans = NULL;
     lt.last = &lt.plans;
     lt.count = 0;
+}
+
+/* ---- products */
+static plan *plan_for(const ct_cuda_gemm *product, ct_status *status) {
+    const ct_gemm_key key = key_of(product);
+    if (!lt.library) {
+        *status = ct_fail(CT_EFAIL, "product: cuBLASLt is not open (hint: ct_cuda_gemm_open)");
+        return NULL;
+    }
+    plan *p = find(&key);
+    return p ? p : add(&key, NULL, status);
+}
+
+ct_status ct_cuda_gemm_plan(const ct_cuda_gemm *product, bool *supported) {
+    ct_status   status;
+    const plan *p = plan_for(product, &status);
+    if (!p) return status;
+    if (supported) *supported = p->supported;
+    return CT_OK;
+}
+
+ct_status ct_cuda_gemm_run(const ct_cuda_gemm *product, struct CUstream_st *stream) {
+    static const float one = 1, none = 0;
+    ct_status          status;
+    char               text[256];
+    plan              *p = plan_for(product, &status);
+    if (!p) return status;
+    if (!p->supported) return ct_fail(CT_EFAIL, "product %s: not supported", described(&p->key, text));
+    if (lt.has_stream && stream != lt.stream)
+        return ct_fail(CT_EFAIL, "product %s: on a second stream (hint: all products share one workspace)",
+                       described(&p->key, text));
+    lt.stream = stream;
+    lt.has_stream = true;
+    CT_TRY(point(p, product->bias, product->aux));
+    LT_TRY(cublasLtMatmul, &p->key, lt.library, &p->product, &one, product->b, &p->a, product->a, &p->b,
+           product->accumulate ? &one : &none, product->d, &p->d, product->d, &p->d, &p->algorithm,
+           lt.options.workspace, lt.options.bytes, stream);
+    return CT_OK;
+}
+
+int ct_cuda_gemm_plan_count(void) {
+    return lt.count;
 }
 
 /* ---- the library */

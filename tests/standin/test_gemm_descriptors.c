@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "kernels/cuda/gemm.c" /* what it keeps to itself */
+#include "kernels/cuda/gemm.c" /* NOLINT(bugprone-suspicious-include): what it keeps to itself */
 
 /* ---- attributes and their bytes; 0: there is none */
 static const int of_product[] = {4, 4, 4, 4, 4, 4, 4, 4, 8, 0, 8, 8, 8, 8, 8, 4, -1, 8, 8, 8,
@@ -21,18 +21,21 @@ enum { NOT_IN_THE_HEADER = -1 };
 
 typedef cublasStatus_t (*setter)(void *at, int number, const void *from, size_t bytes);
 typedef cublasStatus_t (*getter)(const void *at, int number, void *to, size_t bytes, size_t *written);
-#define WRAP(name, type, set, get)                                                                                     \
+#define WRAP(name, type, attribute, set, get)                                                                          \
     static cublasStatus_t set_##name(void *at, int number, const void *from, size_t bytes) {                           \
-        return set(at, number, from, bytes);                                                                           \
+        return set(at, (attribute)number, from, bytes);                                                                \
     }                                                                                                                  \
     static cublasStatus_t get_##name(const void *at, int number, void *to, size_t bytes, size_t *written) {            \
-        return get((type)(uintptr_t)at, number, to, bytes, written);                                                   \
+        return get((type)(uintptr_t)at, (attribute)number, to, bytes, written);                                        \
     }
-WRAP(product, cublasLtMatmulDesc_t, cublasLtMatmulDescSetAttribute, cublasLtMatmulDescGetAttribute)
-WRAP(layout, cublasLtMatrixLayout_t, cublasLtMatrixLayoutSetAttribute, cublasLtMatrixLayoutGetAttribute)
-WRAP(preference, cublasLtMatmulPreference_t, cublasLtMatmulPreferenceSetAttribute, cublasLtMatmulPreferenceGetAttribute)
-WRAP(algorithm, const cublasLtMatmulAlgo_t *, cublasLtMatmulAlgoConfigSetAttribute,
-     cublasLtMatmulAlgoConfigGetAttribute)
+WRAP(product, cublasLtMatmulDesc_t, cublasLtMatmulDescAttributes_t, cublasLtMatmulDescSetAttribute,
+     cublasLtMatmulDescGetAttribute)
+WRAP(layout, cublasLtMatrixLayout_t, cublasLtMatrixLayoutAttribute_t, cublasLtMatrixLayoutSetAttribute,
+     cublasLtMatrixLayoutGetAttribute)
+WRAP(preference, cublasLtMatmulPreference_t, cublasLtMatmulPreferenceAttributes_t, cublasLtMatmulPreferenceSetAttribute,
+     cublasLtMatmulPreferenceGetAttribute)
+WRAP(algorithm, const cublasLtMatmulAlgo_t *, cublasLtMatmulAlgoConfigAttributes_t,
+     cublasLtMatmulAlgoConfigSetAttribute, cublasLtMatmulAlgoConfigGetAttribute)
 
 static void check_sizes(const int *sizes, size_t count, void *at, setter set, getter get, int read_only) {
     static const size_t tried[] = {1, 2, 4, 8, 16};

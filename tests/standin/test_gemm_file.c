@@ -56,6 +56,13 @@ static void plan_all(results *out) {
     free(aux);
 }
 
+static int different(const results *x, const results *y) {
+    int count = 0;
+    for (int i = 0; i < PRODUCTS; i++)
+        for (int k = 0; k < ROWS * COLUMNS; k++) count += x->d[i][k] != y->d[i][k];
+    return count;
+}
+
 static char path[512];
 
 static void same_algorithms(void **state) {
@@ -69,12 +76,12 @@ static void same_algorithms(void **state) {
     for (unsigned seed = 2; seed < 12; seed++) {
         device_begin(seed, BLAS_LISTS);
         plan_all(&heuristic);
-        others += memcmp(&first, &heuristic, sizeof first) != 0;
+        others += different(&first, &heuristic);
         assert_int_equal(ct_cuda_gemm_load(path), CT_OK);
         assert_int_equal(ct_cuda_gemm_plan_count(), PRODUCTS);
         const int asked = blas_count().heuristics;
         plan_all(&again);
-        assert_memory_equal(&again, &first, sizeof first);
+        assert_int_equal(different(&again, &first), 0);
         assert_int_equal(blas_count().heuristics, asked);
         assert_int_equal(ct_cuda_gemm_plan_count(), PRODUCTS);
         device_end();
