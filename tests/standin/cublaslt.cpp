@@ -353,7 +353,7 @@ static cublasStatus_t read_layout(site where, const void *layout, const char *na
 static cublasStatus_t read_call(site where, const void *desc, const void *a, const void *b, const void *c,
                                 const void *d, asked *out) {
     blas_product  &p = out->product;
-    blas_matrix    of_c;
+    blas_matrix    of_c = {};
     cublasStatus_t status;
     if (!is(of_product, desc)) return wrong_at(where, CUBLAS_STATUS_INVALID_VALUE, "no operation descriptor");
     if ((status = read_layout(where, a, "A", &p.a)) || (status = read_layout(where, b, "B", &p.b)) ||
@@ -436,7 +436,7 @@ static cublasStatus_t check_algorithm(const asked &call, const cublasLtMatmulAlg
 cublasStatus_t cublasLtMatmulAlgoCheck(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, cublasLtMatrixLayout_t a,
                                        cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
                                        const cublasLtMatmulAlgo_t *algorithm, cublasLtMatmulHeuristicResult_t *result) {
-    asked call;
+    asked call = {};
     if (!open(handle)) return CUBLAS_STATUS_NOT_INITIALIZED;
     cublasStatus_t status = read_call(CALLER, desc, a, b, c, d, &call);
     if (status == CUBLAS_STATUS_SUCCESS) status = check_algorithm(call, algorithm, &result->workspaceSize);
@@ -458,7 +458,7 @@ static cublasStatus_t refuse(const asked &call, int most, cublasLtMatmulHeuristi
         return CUBLAS_STATUS_INVALID_VALUE;
     case BLAS_FUSED_STATES:
         for (; *count < std::min(most, 3); ++*count) {
-            memset(&found[*count], 0xff, sizeof *found);
+            memset(&found[*count], 0, sizeof *found); /* nothing else of it is valid */
             found[*count].state = CUBLAS_STATUS_NOT_SUPPORTED;
         }
         return CUBLAS_STATUS_SUCCESS;
@@ -473,7 +473,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
                                               cublasLtMatmulPreference_t preference, int most,
                                               cublasLtMatmulHeuristicResult_t *found, int *count) {
     const site where = CALLER;
-    asked      call;
+    asked      call = {};
     counters.heuristics++;
     if (!open(handle)) return CUBLAS_STATUS_NOT_INITIALIZED;
     if (most < 1 || !found || !count || !is(of_preference, preference))
@@ -502,7 +502,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
     for (*count = 0; *count < most && *count < (int)list.size(); ++*count) {
         cublasLtMatmulHeuristicResult_t &to = found[*count];
         const int                        id = list[(size_t)*count];
-        memset(&to, 0xff, sizeof to);
+        memset(&to, 0, sizeof to);
         to.state = CUBLAS_STATUS_NOT_SUPPORTED;
         if (id < 0) continue;
         make(of_algorithm, &to.algo, sizeof to.algo, sizeof to.algo);
@@ -530,7 +530,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
                               cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t *algorithm, void *workspace,
                               size_t workspace_bytes, cudaStream_t stream) {
     const site where = CALLER;
-    asked      call;
+    asked      call = {};
     size_t     needed = 0;
     float      scale, add;
     if (!open(handle)) return wrong_at(where, CUBLAS_STATUS_NOT_INITIALIZED, "a handle that is not open");
