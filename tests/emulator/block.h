@@ -113,6 +113,8 @@ void launch_add_front_end(const front_end &added);
 /* Where set, launches go there, and it has launch_now run them later; it copies the arguments. */
 extern const char *(*launch_queue)(const machine_launch &launch);
 const char *launch_now(const machine_launch &asked);
+/* Numbers for what accesses memory: blocks, copies. The first of so many, all larger than those before. */
+uint32_t    launch_take_runs(uint32_t count);
 site        site_of_fault(const void *context); /* of a signal */
 
 #endif

@@ -19,6 +19,9 @@ enum {
 static bool            enabled;
 static uint32_t        first_run;
 static const unsigned *block_order;
+static uint32_t        copy_run; /* 0: the host's */
+static site            copy_site;
+const checker_streams *the_checker_streams;
 
 void checker_enable(bool enable) {
     enabled = enable;
@@ -34,6 +37,20 @@ void checker_begin_launch(uint32_t first, const unsigned *order) {
     block_order = order;
 }
 
+void checker_begin_copy(uint32_t run, site where) {
+    copy_run = run;
+    copy_site = where;
+}
+/* Earlier launches and copies, and nobody's */
+static bool came_before(uint32_t run) {
+    return run == 0 || !the_checker_streams || the_checker_streams->before(run);
+}
+
+/* Another run reads it now; one that nothing orders before that is remembered, the first of several. */
+static void part_reads(cell *c) {
+    if (!came_before(c->read_run) && came_before(c->read_apart)) c->read_apart = c->read_run;
+}
+
 /* ---- who, and when in his warp: 10 bits of the thread's number, 22 of its time, which begins at 1; never 0 */
 static uint32_t who(const kernel_thread *t) {
     return t->number | t->seen[t->lane] << 10;
@@ -47,7 +64,7 @@ static uint32_t time_of(uint32_t w) {
 
 /* Did what `w` did in that run and epoch happen before what this thread does now? */
 static bool happened_before(const block *b, const kernel_thread *me, uint32_t run, uint32_t epoch, uint32_t w) {
-    if (run < first_run) return true;
+    if (run < first_run) return came_before(run);
     if (run != b->run) return false;
     if (epoch < b->epoch || thread_of(w) == me->number) return true;
     return thread_of(w) / LANES == me->warp && time_of(w) <= me->seen[thread_of(w) % LANES];
@@ -66,6 +83,7 @@ enum finding { FINE, UNINITIALISED, RACE_WITH_WRITE, RACE_WITH_READ, COPY_UNDER_
 
 static void note_read(const block *b, const kernel_thread *me, cell *c, site where) {
     bool none = c->read_run < first_run;
+    if (none) part_reads(c);
     if (!none && c->read_run != b->run) c->flags |= MANY_BLOCKS;
     bool past = none || c->read_run != b->run || c->read_epoch < b->epoch; /* of this block, this epoch: nothing yet */
     if (none) c->flags &= ~(uint32_t)MANY_BLOCKS;
@@ -84,7 +102,8 @@ static void note_read(const block *b, const kernel_thread *me, cell *c, site whe
 }
 
 static bool reads_happened_before(const block *b, const kernel_thread *me, const cell *c) {
-    if (c->read_run < first_run) return true;
+    if (!came_before(c->read_apart)) return false;
+    if (c->read_run < first_run) return came_before(c->read_run);
     if (c->flags & MANY_BLOCKS) return false;
     if (c->flags & MANY_WARPS && c->read_run == b->run && c->read_epoch == b->epoch) return false;
     return happened_before(b, me, c->read_run, c->read_epoch, c->read_who) &&
@@ -107,7 +126,7 @@ static void note_write(const block *b, const kernel_thread *me, const access &a,
     c->write_epoch = b->epoch;
     c->write_who = who(me);
     c->write_site = a.where;
-    c->read_run = 0;
+    c->read_run = c->read_apart = 0;
     c->flags = WRITTEN;
     if (a.kind == ATOMIC_WRITE) c->flags |= ATOMIC;
     if (a.kind == COPY_WRITE) c->flags |= PENDING;
@@ -179,8 +198,9 @@ static const char *name_of(access_kind kind) {
 }
 
 static std::string who_text(const block *b, uint32_t run, uint32_t w, site where) {
-    std::string text = "thread " + std::to_string(thread_of(w));
-    if (run != b->run) text += " of block " + std::to_string(block_order[run - first_run]);
+    bool        earlier = run < first_run;
+    std::string text = earlier ? the_checker_streams->name(run) : "thread " + std::to_string(thread_of(w));
+    if (!earlier && run != b->run) text += " of block " + std::to_string(block_order[run - first_run]);
     std::string place = site_text(where);
     return place.empty() ? text : text + " at " + place;
 }
@@ -208,7 +228,9 @@ static void tell(const block *b, const access &a, size_t offset, const cell &c, 
         break;
     case RACE_WITH_READ:
         report(kinds[found], a.where, "%s of %zu bytes of %s memory, which %s%s has read; nothing orders the two", what,
-               a.bytes, memory, who_text(b, c.read_run, c.read_who, c.read_site).c_str(),
+               a.bytes, memory,
+               came_before(c.read_apart) ? who_text(b, c.read_run, c.read_who, c.read_site).c_str()
+                                         : the_checker_streams->name(c.read_apart).c_str(),
                c.flags & (MANY_WARPS | MANY_BLOCKS) ? ", with others," : "");
         break;
     }
@@ -363,25 +385,49 @@ void check_atomic(const void *address, size_t bytes, machine_place at) {
     if (aligned(address, bytes, "atomic", bytes, where)) check(ATOMIC_WRITE, address, bytes, where);
 }
 
-/* ---- the host's copies: before or after all launches */
+/* ---- the host's copies */
+static bool apart(uint32_t run) { /* from the copy that runs */
+    return copy_run && !came_before(run);
+}
+static void tell_host(const char *what, uint32_t run, const char *did) {
+    report("race", copy_site, "%s, which %s has %s; nothing orders the two", what,
+           the_checker_streams->name(run).c_str(), did);
+}
 void check_host_write(allocation *a, const char *device, size_t bytes) {
     if (!enabled) return;
     if (!a->shadow) a->shadow = shadow_new(a->bytes);
-    each_cell(a->shadow, (size_t)(device - a->data), bytes, [](cell *c, size_t) {
+    uint32_t written = 0, read = 0; /* by those that nothing orders before this */
+    each_cell(a->shadow, (size_t)(device - a->data), bytes, [&](cell *c, size_t) {
+        if (!written && apart(c->write_run)) written = c->write_run;
+        for (uint32_t reader : {c->read_run, c->read_apart})
+            if (!read && apart(reader)) read = reader;
         *c = {};
         c->flags = WRITTEN;
+        c->write_run = copy_run;
+        c->write_site = copy_site;
     });
+    if (written) tell_host("write of device memory", written, "written");
+    if (read) tell_host("write of device memory", read, "read");
 }
 void check_host_read(const allocation *a, const char *device, size_t bytes) {
     if (!enabled) return;
-    bool   all = a->shadow != nullptr;
-    size_t start = (size_t)(device - a->data), first = 0;
+    bool     all = a->shadow != nullptr;
+    size_t   start = (size_t)(device - a->data), first = 0;
+    uint32_t written = 0;
     if (all)
-        each_cell(a->shadow, start, bytes, [&](const cell *c, size_t byte) {
+        each_cell(a->shadow, start, bytes, [&](cell *c, size_t byte) {
             if (all && !(c->flags & WRITTEN)) first = byte;
             all = all && c->flags & WRITTEN;
+            if (!copy_run) return;
+            if (!written && apart(c->write_run)) written = c->write_run;
+            part_reads(c);
+            c->read_run = copy_run;
+            c->read_site = copy_site;
+            c->read_other = 0;
+            c->flags &= ~(uint32_t)(MANY_WARPS | MANY_BLOCKS);
         });
+    if (written) tell_host("read of device memory", written, "written");
     if (!all)
-        report("uninitialised", NO_SITE, "copy to the host of byte %zu of an allocation of %zu, never written",
+        report("uninitialised", copy_site, "copy to the host of byte %zu of an allocation of %zu, never written",
                start + first, a->bytes);
 }

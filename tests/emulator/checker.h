@@ -25,6 +25,7 @@ struct cell {
     uint32_t write_run, write_epoch, write_who, write_site; /* run 0: never by a kernel */
     uint32_t read_run, read_epoch, read_who, read_other;    /* read_other: a second lane of the same warp, or 0 */
     uint32_t read_site, flags;
+    uint32_t read_apart; /* an earlier run that has read it and that nothing orders before read_run, or 0 */
 };
 
 struct shadow { /* of some memory */
@@ -49,6 +50,16 @@ bool check_row(const void *row, machine_place at); /* of ldmatrix */
 bool check_copy(async_copy *copy, machine_place at);
 void check_copy_made(const async_copy &copy);
 void check_atomic(const void *address, size_t bytes, machine_place at);
+
+/* Where launches and copies are queued in streams, earlier ones need not be ordered before later ones. */
+struct checker_streams {
+    bool (*before)(
+        uint32_t run); /* does what this run belongs to come before what runs now, whatever the order drawn? */
+    std::string (*name)(uint32_t run);
+};
+extern const checker_streams *the_checker_streams; /* none: each comes before the next */
+/* What the host's functions below do is done by this run from now on; 0: by the host, before or after all launches. */
+void                          checker_begin_copy(uint32_t run, site where);
 
 void check_host_write(allocation *a, const char *device, size_t bytes);
 void check_host_read(const allocation *a, const char *device, size_t bytes);

@@ -151,16 +151,20 @@ const char *machine_run(const machine_launch &launch) {
     return launch_queue ? launch_queue(launch) : launch_now(launch);
 }
 
+uint32_t launch_take_runs(uint32_t count) {
+    static uint32_t runs = 1; /* 0 is nobody */
+    runs += count;
+    return runs - count;
+}
+
 const char *launch_now(const machine_launch &asked) {
-    static uint32_t runs = 1; /* blocks begun, in all launches; 0 is nobody */
-    machine_launch  launch = asked;
+    machine_launch launch = asked;
     if (!in_use) emulator_use_front_end(0);
     const char *refused = in_use ? in_use->take_over(launch) : nullptr;
     if (refused) return refused;
     unsigned              blocks = launch.grid.x * launch.grid.y * launch.grid.z;
     std::vector<unsigned> order = order_of(blocks);
-    uint32_t              first = runs;
-    runs += blocks;
+    uint32_t              first = launch_take_runs(blocks);
     checker_begin_launch(first, order.data());
     fault_guard           faults;
     std::atomic<unsigned> next(0);

@@ -11,9 +11,6 @@ static cudaError_t unknown(cudaEvent_t event) {
     report_call("handle", "%p is no event", static_cast<void *>(event));
     return fail(cudaErrorInvalidResourceHandle);
 }
-static bool reached(cudaEvent_t event) {
-    return std::all_of(event->end.begin(), event->end.end(), [](const work_ref &piece) { return piece->done; });
-}
 
 static cudaError_t create(cudaEvent_t *event, unsigned flags) {
     const unsigned known = cudaEventBlockingSync | cudaEventDisableTiming | cudaEventInterprocess;
@@ -76,7 +73,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
     std::vector<work_ref> end;
     for (const std::vector<work_ref> *some : {&s->end, &event->end})
         for (const work_ref &piece : *some)
-            if (!piece->done) end.push_back(piece);
+            if (!piece->known) end.push_back(piece);
     s->end = end;
     return cudaSuccess;
 }
@@ -104,7 +101,9 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
     if (error != cudaSuccess) return error;
     queue_nudge(event->end);
     if (waited() != cudaSuccess) return waited();
-    return reached(event) ? cudaSuccess : fail(cudaErrorNotReady);
+    if (!all_done(event->end)) return fail(cudaErrorNotReady);
+    queue_known(event->end);
+    return cudaSuccess;
 }
 
 static double time_of(cudaEvent_t event) {
@@ -120,7 +119,7 @@ cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t start, cudaEvent_t end) 
         if (!event->timed || !event->recorded) return fail(cudaErrorInvalidResourceHandle);
     }
     if (!ms) return fail(cudaErrorInvalidValue);
-    if (!reached(start) || !reached(end)) return fail(cudaErrorNotReady);
+    if (!all_done(start->end) || !all_done(end->end)) return fail(cudaErrorNotReady);
     *ms = (float)(time_of(end) - time_of(start));
     return cudaSuccess;
 }

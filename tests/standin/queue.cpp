@@ -12,7 +12,7 @@
 static std::deque<work_ref>
     pending; /* not done, as they were submitted; those done are taken out when they come first */
 static std::vector<work_ref> ready;
-static uint64_t              random_state = 1, waits;
+static uint64_t              random_state = 1, waits, submitted;
 static double                now;
 static bool                  running;
 static int                   device_error;
@@ -71,11 +71,13 @@ work_ref queue_submit(const order &what, uint64_t lane, const std::vector<work_r
     for (const touched &t : what.touches) /* what others of the device will still write changes by right */
         piece->sums.push_back(t.pinned && !queue_touching(t.start, t.bytes, true) ? sum_of(t) : 0);
     for (const work_ref &before : after)
-        if (!before->done && std::find(piece->after.begin(), piece->after.end(), before) == piece->after.end()) {
+        if (!before->known && std::find(piece->after.begin(), piece->after.end(), before) == piece->after.end()) {
             piece->after.push_back(before);
+            if (before->done) continue;
             before->followers.push_back(piece);
+            piece->held_by++;
         }
-    piece->held_by = piece->after.size();
+    piece->number = ++submitted;
     if (piece->held_by == 0) ready.push_back(piece);
     pending.push_back(piece);
     return piece;
@@ -86,14 +88,15 @@ static void run(const work_ref &piece) {
     running = true;
     if (piece->ordered.run && !device_error) {
         compare_sums(*piece);
+        ordering_begin(piece, pending.front()->number);
         piece->ordered.run();
+        ordering_end();
     }
     running = false;
     now += 0.001 * (double)(1 + queue_draw(1000));
     piece->time = now;
     piece->done = true;
     piece->ordered.run = nullptr;
-    piece->after.clear();
     for (const work_ref &follower : piece->followers)
         if (--follower->held_by == 0) ready.push_back(follower);
     piece->followers.clear();
@@ -147,9 +150,14 @@ void queue_wait_for(const std::vector<work_ref> &wanted) {
         run(next ? next : draw(true, ahead));
     }
     for (uint64_t more = others ? queue_draw(8) : 0; more > 0 && !ready.empty(); more--) run(draw(false, ahead));
+    queue_known(wanted);
+}
+void queue_known(const std::vector<work_ref> &pieces) {
+    ordering_known(pieces, submitted + 1);
 }
 void queue_wait_for_all(void) {
     queue_wait_for(std::vector<work_ref>(pending.begin(), pending.end()));
+    ordering_all_known(submitted + 1);
 }
 void queue_nudge(const std::vector<work_ref> &wanted) {
     opened open;
@@ -164,6 +172,8 @@ void queue_forget(uint64_t seed) {
     for (const work_ref &piece : pending) piece->after.clear(), piece->followers.clear(), piece->done = true;
     pending.clear();
     ready.clear();
+    ordering_forget();
+    submitted = 0;
     random_state = seed;
     device_error = 0;
     now = 0;

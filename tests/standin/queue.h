@@ -7,8 +7,8 @@
  *
  * How far beyond the need, and whether streams run side by side or one ahead of the other, is drawn for each wait.
  *
- * Owner: pieces are shared by all who wait for them; one that has run keeps nothing.
- * Fails: once the device has failed, pieces are dropped instead of run.
+ * Owner: pieces are shared by all who wait for them; one that has run keeps what it came after until nobody asks
+ * (ordering.cpp). Fails: once the device has failed, pieces are dropped instead of run.
  */
 #ifndef CT_STANDIN_QUEUE_H
 #define CT_STANDIN_QUEUE_H
@@ -41,7 +41,9 @@ struct work {
     std::vector<uint64_t>              sums; /* of what it touches, when it was submitted; 0: not to be compared */
     uint64_t                           wanted_by;
     bool                               done;
-    double                             time; /* when it was done, in ms of the device */
+    uint64_t                           number; /* in the order of their submission, from 1 on */
+    uint64_t                           known; /* pieces from this number on come after it: the host has waited for it */
+    double                             time;  /* when it was done, in ms of the device */
 };
 typedef std::shared_ptr<work> work_ref;
 
@@ -56,6 +58,17 @@ bool        queue_running(void); /* does a piece of work run now? */
 const work *queue_touching(const void *start, size_t bytes, bool only_writes);
 void        queue_forget(uint64_t seed); /* all of it; the next draws come from this seed */
 uint64_t    queue_draw(uint64_t below);
+
+/* The host knows that these are done. */
+void queue_known(const std::vector<work_ref> &pieces);
+
+/* ordering.cpp: a piece runs, while that numbered `oldest` is the oldest not yet done; pieces from the number `from` on
+ * are submitted by a host that knows that these are done */
+void ordering_begin(const work_ref &piece, uint64_t oldest);
+void ordering_end(void);
+void ordering_known(const std::vector<work_ref> &pieces, uint64_t from);
+void ordering_all_known(uint64_t from);
+void ordering_forget(void);
 
 /* The device's own error: 0, or what all calls return. */
 int queue_device_error(void);

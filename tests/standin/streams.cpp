@@ -16,8 +16,10 @@ cudaStream_t stream_of(cudaStream_t stream) {
     return nullptr;
 }
 
-static void forget_done(std::vector<work_ref> *end) {
-    end->erase(std::remove_if(end->begin(), end->end(), [](const work_ref &piece) { return piece->done; }), end->end());
+/* Of what the host has waited for there is nothing to say any more. */
+static void forget_known(std::vector<work_ref> *end) {
+    end->erase(std::remove_if(end->begin(), end->end(), [](const work_ref &piece) { return piece->known != 0; }),
+               end->end());
 }
 std::vector<work_ref> stream_end(cudaStream_t stream) {
     std::vector<work_ref> end = stream->end;
@@ -25,8 +27,12 @@ std::vector<work_ref> stream_end(cudaStream_t stream) {
         if (other != stream &&
             (stream == &default_stream ? other->blocking : stream->blocking && other == &default_stream))
             end.insert(end.end(), other->end.begin(), other->end.end());
-    forget_done(&end);
+    forget_known(&end);
     return end;
+}
+
+bool all_done(const std::vector<work_ref> &pieces) {
+    return std::all_of(pieces.begin(), pieces.end(), [](const work_ref &piece) { return piece->done; });
 }
 
 /* ---- putting work on a stream */
@@ -131,7 +137,10 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
     if (capture_refuses() != cudaSuccess) return cudaErrorStreamCaptureUnsupported;
     queue_nudge(stream_end(s));
     if (waited() != cudaSuccess) return waited();
-    return stream_end(s).empty() ? cudaSuccess : fail(cudaErrorNotReady);
+    std::vector<work_ref> end = stream_end(s);
+    if (!all_done(end)) return fail(cudaErrorNotReady);
+    queue_known(end);
+    return cudaSuccess;
 }
 cudaError_t cudaDeviceSynchronize(void) {
     ENTER;

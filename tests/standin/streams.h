@@ -56,6 +56,7 @@ extern std::vector<std::shared_ptr<capture>> the_captures;
 cudaStream_t          stream_of(cudaStream_t stream);
 /* All that a piece put on it now would come after. */
 std::vector<work_ref> stream_end(cudaStream_t stream);
+bool                  all_done(const std::vector<work_ref> &pieces);
 /* Puts it on the stream, or captures it. */
 cudaError_t           stream_add(cudaStream_t stream, const order &what);
 cudaError_t stream_add_graph(cudaStream_t stream, const std::vector<graph_node> &nodes, std::vector<work_ref> *end);

@@ -317,6 +317,7 @@ static void captures_begin_and_end(void **) {
     OK(cudaEventRecord(e, s));
     OK(cudaGraphDestroy(captured(s)));
     GIVES(cudaErrorCapturedEvent, cudaStreamWaitEvent(t, e, 0)); /* of a capture that is over */
+    GIVES(cudaErrorCapturedEvent, cudaEventSynchronize(e));
     OK(cudaEventRecord(e, s));
     OK(cudaStreamWaitEvent(t, e, 0));
 
