@@ -226,6 +226,7 @@ __attribute__((unused)) static const op_case op_cases[] = {
     ENTROPY("empty", 0, 12, PLAIN),
     ENTROPY("far below zero", 5, 33, .flags = LONG_RUN),
     ENTROPY("wide", 3, 12301, PLAIN),
+    ENTROPY("nearly certain", 1, 4, .flags = NO_CHORD),
 
     CASE(grad_norm, "one", .params.grad_norm = {.count = 1}),
     CASE(grad_norm, "blocks", .params.grad_norm = {.count = 3 * CT_NORM_BLOCK + 17}),
