@@ -207,6 +207,7 @@ __attribute__((unused)) static const op_case op_cases[] = {
     ATTENTION(attention_backward, "head of 126, most rows padding", 1, 390, 0, 1, 126, 5, 200, 0, .flags = LONG_RUN),
     ATTENTION(attention_backward, "head of 62, no G", 1, 17, 0, 1, 62, 1, 1, 0, NO_G),
     ATTENTION(attention_backward, "head of 126, no G", 1, 17, 0, 1, 126, 1, 1, 0, NO_G),
+    ATTENTION(attention_backward, "segments of a strip and one", 1, 34, 0, 1, 2, 2, 3, 0, PLAIN),
     ATTENTION(attention_backward, "memory alone", 2, 0, 5, 1, 4, 2, 2, 0, PLAIN),
 
     MEMORY("one", 1, 1, 1, 1, PLAIN),
