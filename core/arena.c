@@ -100,6 +100,16 @@ void *ct_arena_grow(ct_arena *arena, void *old, size_t count, size_t *capacity, 
     return list;
 }
 
+size_t ct_slices(char *base, const ct_slice *slices, size_t count) {
+    size_t used = 0;
+    for (size_t i = 0; i < count; i++) {
+        char *here = base + used;
+        memcpy(slices[i].field, &here, sizeof here);
+        used += (slices[i].bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    }
+    return used;
+}
+
 void ct_arena_free(ct_arena *arena) {
     while (arena->head) {
         ct_arena_block *next = arena->head->next;

@@ -46,6 +46,14 @@ void *ct_arena_grow(ct_arena *arena, void *old, size_t count, size_t *capacity, 
     ((size_t)(count) < (capacity) ||                                                                                   \
      ((list) = ct_arena_grow((arena), (list), (size_t)(count), &(capacity), sizeof *(list))) != NULL)
 
+/* Arrays one after the other in a block, each aligned to 64: points every field at its place from `base` on and returns
+ * the bytes they take together. */
+typedef struct ct_slice {
+    void  *field; /* the pointer to set */
+    size_t bytes;
+} ct_slice;
+size_t ct_slices(char *base, const ct_slice *slices, size_t count);
+
 /* Give everything back; the arena is empty and usable again. */
 void ct_arena_free(ct_arena *arena);
 

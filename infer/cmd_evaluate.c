@@ -11,6 +11,7 @@ static const ct_key keys[] = {
     KEY("data.songs", INTEGER, "0", 0, 1e9, NULL, songs, "read so many songs of the split, 0: all"),
     KEY("models.backbone", TEXT, "", 0, 0, NULL, model[0], "run folder or model file of stage 1; none: not evaluated"),
     KEY("models.melody", TEXT, "", 0, 0, NULL, model[1], "run folder or model file of stage 2; none: not evaluated"),
+    CT_DEVICE_KEYS(ct_evaluate_config, on),
     KEY("batch", INTEGER, "8", 1, 65536, NULL, batch, "songs read side by side"),
     KEY("unknown", BOOL, "true", 0, 0, NULL, unknown,
         "also with each group of columns unknown: rhythm, section, key, next chord, bars left"),

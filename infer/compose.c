@@ -22,16 +22,17 @@ static ct_status check_native(const ct_model *m, int stage) {
                    ct_stage_names[stage], ct_stage_names[stage]);
 }
 
-ct_status ct_composer_make(const ct_model *backbone, const ct_model *melody, const ct_sampling sampling[CT_STAGES],
-                           int64_t batch, int32_t bars, int64_t given, ct_composer *out) {
-    *out = (ct_composer){.model = {backbone, melody}, .sampling = {sampling[0], sampling[1]}, .batch = batch};
-    ct_arena *a = &out->arena;
-    ct_status status = CT_OK;
-    size_t    n = (size_t)batch, vocabulary = CT_M_COUNT; /* the larger of the two */
-    int64_t   room = (bars ? (int64_t)bars * ROOM_PER_BAR + ROOM_ENDS : ROOM_OPEN) + given;
-    for (int s = backbone ? 0 : CT_MELODY; s < CT_STAGES && status == CT_OK; s++) {
+ct_status ct_composer_make(const ct_composer_options *o, ct_composer *out) {
+    *out = (ct_composer){
+        .model = {o->model[0], o->model[1]}, .sampling = {o->sampling[0], o->sampling[1]}, .batch = o->batch};
+    ct_arena                *a = &out->arena;
+    ct_status                status = CT_OK;
+    size_t                   n = (size_t)o->batch, vocabulary = CT_M_COUNT; /* the larger of the two */
+    int64_t                  room = (o->bars ? (int64_t)o->bars * ROOM_PER_BAR + ROOM_ENDS : ROOM_OPEN) + o->given;
+    const ct_decoder_options decoder = {.batch = o->batch, .capacity = room, .bf16 = o->bf16, .device = o->device};
+    for (int s = o->model[CT_BACKBONE] ? 0 : CT_MELODY; s < CT_STAGES && status == CT_OK; s++) {
         status = check_native(out->model[s], s);
-        if (status == CT_OK) status = ct_decoder_make(out->model[s], ct_backend_cpu(), batch, room, &out->decoder[s]);
+        if (status == CT_OK) status = ct_decoder_make(out->model[s], &decoder, &out->decoder[s]);
     }
     out->active = CT_NEW(a, bool, n);
     out->allowed = CT_NEW(a, uint8_t, n * vocabulary);
@@ -112,7 +113,7 @@ static ct_status sample(ct_composer *c, int stage) {
                                        .logprob = c->logprob,
                                        .weight = c->weight,
                                        .order = c->order}};
-    return ct_op_run(c->decoder[stage].backend, CT_OP_sample, &p);
+    return ct_op_run(ct_backend_cpu(), CT_OP_sample, &p); /* logits and masks are the host's */
 }
 
 static void hide(const ct_model *m, unsigned groups, uint16_t *row) {
@@ -148,7 +149,7 @@ static ct_status write_stage(ct_composer *c, int stage, const ct_request *reques
                 ct_melody_row(&states[i].melody, c->token[i], true, row);
                 hide(c->model[stage], requests[i].unknown, row);
             }
-            memcpy(d->rows + i * columns, row, (size_t)columns * sizeof *row);
+            memcpy(d->now.rows + i * columns, row, (size_t)columns * sizeof *row);
             c->tokens++;
             if (c->token[i] == end) {
                 c->active[i] = false;

@@ -47,11 +47,16 @@ typedef struct ct_composer {
     uint16_t       *rows; /* of the stage being written */
 } ct_composer;
 
-/* backbone may be NULL: every request then has a sheet. bars: the most any request of this composer will ask for (0:
- * requests may leave it open). given: the most rows of a primer. */
-CT_NODISCARD ct_status ct_composer_make(const ct_model *backbone, const ct_model *melody,
-                                        const ct_sampling sampling[CT_STAGES], int64_t batch, int32_t bars,
-                                        int64_t given, ct_composer *out);
+typedef struct ct_composer_options {
+    const ct_model  *model[CT_STAGES]; /* the backbone may be NULL: every request then has a sheet */
+    ct_sampling      sampling[CT_STAGES];
+    int64_t          batch;
+    int32_t          bars;  /* the most any request of this composer will ask for (0: requests may leave it open) */
+    int64_t          given; /* the most rows of a primer */
+    const ct_device *device;
+    bool             bf16;
+} ct_composer_options;
+CT_NODISCARD ct_status ct_composer_make(const ct_composer_options *options, ct_composer *out);
 void                   ct_composer_free(ct_composer *composer);
 /* Write `count` <= batch pieces. Tempos are whole beats a minute inside the bin that the model chose. */
 CT_NODISCARD ct_status ct_compose(ct_composer *composer, const ct_request *requests, int64_t count, ct_arena *arena,

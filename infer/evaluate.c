@@ -26,8 +26,11 @@ static ct_status check_same_columns(const ct_model *m, const ct_stage_data *s, c
 static ct_status score_network(const ct_evaluate_config *config, const ct_dataset *d, ct_model *m, ct_comparison *c) {
     const int          stage = c->what.stage;
     ct_network         network;
-    ct_network_options o = {
-        .batch = config->batch, .tokens = m->config.tokens, .memory = m->config.memory, .backend = ct_backend_cpu()};
+    ct_network_options o = {.batch = config->batch,
+                            .tokens = m->config.tokens,
+                            .memory = m->config.memory,
+                            .bf16 = config->on.precision == CT_PRECISION_BF16};
+    CT_TRY(ct_device_open(&config->on, &o.device));
     CT_TRY(ct_network_room(d, stage, &o));
     CT_TRY(ct_network_make(m, &o, &network));
     ct_status status = ct_comparison_network(c, &network, "model", 0);

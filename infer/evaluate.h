@@ -15,10 +15,11 @@
 #include "models/comparison.h"
 
 typedef struct ct_evaluate_config {
-    const char *data, *model[CT_STAGES];
-    int         split;
-    int64_t     songs, batch, most_order, count_songs, samples, seed;
-    bool        unknown; /* also with columns unknown */
+    const char      *data, *model[CT_STAGES];
+    int              split;
+    ct_device_choice on;
+    int64_t          songs, batch, most_order, count_songs, samples, seed;
+    bool             unknown; /* also with columns unknown */
 } ct_evaluate_config;
 
 extern const ct_schema ct_evaluate_schema;

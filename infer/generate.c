@@ -142,8 +142,14 @@ static ct_status load_models(ct_generator *g) {
     int64_t batch = g->config->batch < g->config->count ? g->config->batch : g->config->count;
     int64_t given = g->primer_rows[CT_BACKBONE].count;
     if (given < g->primer_rows[CT_MELODY].count) given = g->primer_rows[CT_MELODY].count;
-    return ct_composer_make(both ? &g->model[CT_BACKBONE] : NULL, &g->model[CT_MELODY], g->config->sampling, batch,
-                            g->bars, given, &g->composer);
+    ct_composer_options o = {.model = {both ? &g->model[CT_BACKBONE] : NULL, &g->model[CT_MELODY]},
+                             .sampling = {g->config->sampling[0], g->config->sampling[1]},
+                             .batch = batch,
+                             .bars = g->bars,
+                             .given = given,
+                             .bf16 = g->config->on.precision == CT_PRECISION_BF16};
+    CT_TRY(ct_device_open(&g->config->on, &o.device));
+    return ct_composer_make(&o, &g->composer);
 }
 
 /* ---- a finished piece */

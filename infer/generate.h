@@ -18,11 +18,12 @@
 #include "infer/compose.h"
 
 typedef struct ct_generate_config {
-    const char *backbone, *melody, *output, *key, *meter, *lead, *primer;
-    int64_t     count, seed, bars, batch, primer_bars, least_chords, least_notes, attempts;
-    double      tempo;
-    ct_sampling sampling[CT_STAGES];
-    bool        faults;
+    const char      *backbone, *melody, *output, *key, *meter, *lead, *primer;
+    int64_t          count, seed, bars, batch, primer_bars, least_chords, least_notes, attempts;
+    double           tempo;
+    ct_sampling      sampling[CT_STAGES];
+    ct_device_choice on;
+    bool             faults;
 } ct_generate_config;
 
 extern const ct_schema ct_generate_schema;

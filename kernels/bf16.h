@@ -6,6 +6,7 @@
 #ifndef CT_KERNELS_BF16_H
 #define CT_KERNELS_BF16_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -22,6 +23,15 @@ static inline uint16_t ct_bf16_round(float value) {
     if ((bits & 0x7fffffffu) > 0x7f800000u) return 0x7fff;
     bits += 0x7fffu + (bits >> 16 & 1);
     return (uint16_t)(bits >> 16);
+}
+
+/* `to` may begin where `from` does. */
+static inline void ct_bf16_widen(const void *from, size_t count, float *to) {
+    for (size_t i = count; i-- > 0;) {
+        uint16_t bits;
+        memcpy(&bits, (const char *)from + i * sizeof bits, sizeof bits);
+        to[i] = ct_bf16_float(bits);
+    }
 }
 
 #endif

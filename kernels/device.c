@@ -15,7 +15,7 @@ const ct_device *ct_device_cpu(void) {
 }
 
 /* ---- a GPU's library */
-typedef ct_status (*ct_opener)(const ct_device **out);
+typedef ct_status (*ct_opener)(bool tf32, const ct_device **out);
 
 static void library_path(char *path, size_t size) {
     const char *asked = getenv("CANTUS_CUDA_LIBRARY");
@@ -28,29 +28,46 @@ static void library_path(char *path, size_t size) {
         snprintf(path, size, "%s/libcantus_cuda.so", length < 0 ? "." : dirname(self));
 }
 
-static ct_status open_cuda(const ct_device **out) {
-    char path[4096];
+/* A program may have it built in. */
+static ct_status find_opener(ct_opener *out) {
+    static const char entry[] = "ct_cuda_device_open";
+    char              path[4096];
+    void             *symbol = dlsym(RTLD_DEFAULT, entry);
     library_path(path, sizeof path);
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL); /* stays: devices live until the end */
-    if (!library)
-        return ct_fail(CT_EFAIL,
-                       "device cuda: its library can't be loaded: %s (hint: device: cpu; make CUDA=1 builds it)",
-                       dlerror());
-    ct_opener open;
-    void     *symbol = dlsym(library, "ct_cuda_device_open");
-    if (!symbol) return ct_fail(CT_EFAIL, "device cuda: %s is not the library of this program", path);
-    memcpy(&open, &symbol, sizeof open);
-    return ct_context(open(out), "device cuda");
+    if (!symbol) {
+        void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL); /* stays: devices live until the end */
+        if (!library)
+            return ct_fail(CT_EFAIL, "its library can't be loaded: %s (hint: make CUDA=1 builds it; device: cpu)",
+                           dlerror());
+        symbol = dlsym(library, entry);
+    }
+    if (!symbol) return ct_fail(CT_EFAIL, "%s is not this program's library (hint: CANTUS_CUDA_LIBRARY)", path);
+    memcpy(out, &symbol, sizeof *out);
+    return CT_OK;
 }
 
-ct_status ct_device_open(const char *name, const ct_device **out) {
+static ct_status open_cuda(bool tf32, const ct_device **out) {
+    ct_opener open;
+    CT_TRY(find_opener(&open));
+    return open(tf32, out);
+}
+
+ct_status ct_device_open(const ct_device_choice *choice, const ct_device **out) {
     static const ct_device *cuda;
-    if (!strcmp(name, "cpu")) {
+    static bool             cuda_tf32;
+    const bool              tf32 = choice->precision == CT_PRECISION_TF32;
+    if (choice->kind == CT_ON_CPU) {
         *out = ct_device_cpu();
-        return CT_OK;
+        return choice->precision == CT_PRECISION_FP32
+                   ? CT_OK
+                   : ct_fail(CT_EUSAGE, "%s: the CPU computes in fp32 (hint: device: cuda)",
+                             ct_config_where("precision"));
     }
-    CT_ASSERT(!strcmp(name, "cuda"));
-    if (!cuda) CT_TRY(open_cuda(&cuda));
+    if (!cuda) {
+        CT_TRY(ct_context(open_cuda(tf32, &cuda), "device cuda"));
+        cuda_tf32 = tf32;
+    }
+    CT_ASSERT(tf32 == cuda_tf32);
     *out = cuda;
     return CT_OK;
 }
@@ -76,8 +93,7 @@ static ct_status copy_now(const ct_device *d, void *to, const void *from, size_t
         memcpy(to, from, bytes);
         return CT_OK;
     }
-    CT_TRY(d->copy(CT_QUEUE_COMPUTE, to, from, bytes));
-    return d->wait();
+    return d->transfer(to, from, bytes);
 }
 
 ct_status ct_device_read(const ct_device *d, void *to, const void *from, size_t bytes) {

@@ -14,6 +14,7 @@
 #ifndef CT_KERNELS_DEVICE_H
 #define CT_KERNELS_DEVICE_H
 
+#include "core/config.h"
 #include "kernels/ops.h"
 
 typedef enum ct_queue { CT_QUEUE_COMPUTE, CT_QUEUE_COPY, CT_QUEUES } ct_queue;
@@ -34,6 +35,7 @@ typedef struct ct_device {
     void (*release)(void *memory);
     void (*release_host)(void *memory);
     ct_status (*copy)(ct_queue queue, void *to, const void *from, size_t bytes);
+    ct_status (*transfer)(void *to, const void *from, size_t bytes); /* now, after all that is queued; any memory */
     ct_status (*zero)(void *to, size_t bytes);
     ct_status (*wait)(void);
     ct_status (*event_new)(ct_event **out);
@@ -41,16 +43,34 @@ typedef struct ct_device {
     ct_status (*event_record)(ct_event *event, ct_queue queue);
     ct_status (*event_wait)(ct_event *event);                 /* the caller */
     ct_status (*queue_wait)(ct_queue queue, ct_event *event); /* what is put on the queue from now on */
-    ct_status (*plan)(ct_op op, const ct_params *params);     /* what the op will need to run; may allocate */
+    /* what the op will need to run, alone or with the next one (its params NULL: there is none); may allocate */
+    ct_status (*plan)(ct_op op, const ct_params *params, ct_op next, const ct_params *next_params);
     ct_status (*replay)(ct_graph **graph, ct_enqueue enqueue, void *context);
     void (*graph_free)(ct_graph *graph);
 } ct_device;
 
+/* What a config says of it. */
+typedef enum ct_device_kind { CT_ON_CPU, CT_ON_CUDA } ct_device_kind;
+typedef enum ct_precision { CT_PRECISION_FP32, CT_PRECISION_TF32, CT_PRECISION_BF16 } ct_precision;
+typedef struct ct_device_choice {
+    int kind, precision; /* ct_device_kind, ct_precision */
+    int graph;           /* auto, off */
+} ct_device_choice;
+
+/* The config keys "device", "precision" and "cuda.*", with offsets into a struct that holds a choice at `base`. */
+// clang-format off
+#define CT_DEVICE_KEYS(S, m) \
+    CT_KEY(S, "device", CHOICE, "cpu", 0, 0, "cpu|cuda", m.kind, "what computes: this machine's processor, or its first NVIDIA GPU"), \
+    CT_KEY(S, "precision", CHOICE, "fp32", 0, 0, "fp32|tf32|bf16", m.precision, "of a GPU: float throughout; products of matrices in TF32; bf16 for what is not summed (README, Precision)"), \
+    CT_KEY(S, "cuda.graph", CHOICE, "auto", 0, 0, "auto|off", m.graph, "auto: a step is recorded once and launched as one; off: op by op, for profilers")
+// clang-format on
+
 /* The CPU. Its backend is the fast one. */
 const ct_device       *ct_device_cpu(void);
-/* A device by its name in configs. A GPU: CT_EFAIL in one sentence when its library, its driver or itself is missing;
- * the library is looked for where CANTUS_CUDA_LIBRARY says, else beside the program. */
-CT_NODISCARD ct_status ct_device_open(const char *name, const ct_device **out);
+/* The device of a config. CT_EUSAGE for a precision that it does not have. A GPU: CT_EFAIL in one sentence when its
+ * library, its driver or itself is missing; the library is looked for where CANTUS_CUDA_LIBRARY says, else beside the
+ * program. */
+CT_NODISCARD ct_status ct_device_open(const ct_device_choice *choice, const ct_device **out);
 
 /* Does it have memory of its own, which only its ops and copies may touch? */
 static inline bool ct_device_apart(const ct_device *device) {

@@ -146,6 +146,9 @@ typedef struct ct_backend {
     const char *name;
     ct_status (*run[CT_OP_COUNT])(const ct_params *params); /* NULL: not supported */
     bool f64, bf16;                                         /* takes CT_F64, CT_BF16 too */
+    /* Ops that follow one another and are one to this backend: does it take these two so? Run them. May be NULL. */
+    bool (*pairs)(ct_op op, const ct_params *params, ct_op next, const ct_params *next_params);
+    ct_status (*run_pair)(ct_op op, const ct_params *params, const ct_params *next_params);
 } ct_backend;
 const ct_backend *ct_backend_cpu(void);
 const ct_backend *ct_backend_reference(void);

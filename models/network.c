@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { ALIGNMENT = 64, RESULTS = 64 }; /* bytes; the latter: of norm, before loss */
+enum { RESULTS = 64 }; /* bytes of norm, before loss */
 
 /* Arrays that live from a layer's forward to its backward pass. */
 typedef struct ct_layer_saved {
@@ -87,31 +87,22 @@ static uint32_t stream_of(int64_t layer, int which) {
 
 /* The inputs' places from `base` on; the bytes they take. */
 static size_t lay(const ct_network *n, char *base, ct_inputs *out) {
-    const size_t T = (size_t)(n->batch * n->tokens), M = (size_t)(n->batch * n->memory), B = (size_t)n->batch;
-    size_t       used = 0;
-    struct {
-        void  *field;
-        size_t bytes;
-    } parts[] = {{&out->step, sizeof *out->step},
-                 {&out->rows, T * (size_t)n->model->column_count * sizeof *out->rows},
-                 {&out->target, T * sizeof(int32_t)},
-                 {&out->song, T * sizeof(int32_t)},
-                 {&out->song_memory, M * sizeof(int32_t)},
-                 {&out->position, T * CT_SOURCE_COUNT * sizeof(int32_t)},
-                 {&out->position_memory, M * CT_SOURCE_COUNT * sizeof(int32_t)},
-                 {&out->segment_query, T * sizeof(int32_t)},
-                 {&out->segment_key, T * sizeof(int32_t)},
-                 {&out->segment_memory, M * sizeof(int32_t)},
-                 {&out->query, B * (size_t)n->queries * 3 * sizeof(int32_t)},
-                 {&out->key, B * (size_t)n->keys * 3 * sizeof(int32_t)},
-                 {&out->query_count, B * sizeof(int32_t)},
-                 {&out->key_count, B * sizeof(int32_t)}};
-    for (size_t i = 0; i < CT_COUNT(parts); i++) {
-        char *here = base + used;
-        memcpy(parts[i].field, &here, sizeof here);
-        used += (parts[i].bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    }
-    return used;
+    const size_t   T = (size_t)(n->batch * n->tokens), M = (size_t)(n->batch * n->memory), B = (size_t)n->batch;
+    const ct_slice parts[] = {{&out->step, sizeof *out->step},
+                              {&out->rows, T * (size_t)n->model->column_count * sizeof *out->rows},
+                              {&out->target, T * sizeof(int32_t)},
+                              {&out->song, T * sizeof(int32_t)},
+                              {&out->song_memory, M * sizeof(int32_t)},
+                              {&out->position, T * CT_SOURCE_COUNT * sizeof(int32_t)},
+                              {&out->position_memory, M * CT_SOURCE_COUNT * sizeof(int32_t)},
+                              {&out->segment_query, T * sizeof(int32_t)},
+                              {&out->segment_key, T * sizeof(int32_t)},
+                              {&out->segment_memory, M * sizeof(int32_t)},
+                              {&out->query, B * (size_t)n->queries * 3 * sizeof(int32_t)},
+                              {&out->key, B * (size_t)n->keys * 3 * sizeof(int32_t)},
+                              {&out->query_count, B * sizeof(int32_t)},
+                              {&out->key_count, B * sizeof(int32_t)}};
+    return ct_slices(base, parts, CT_COUNT(parts));
 }
 
 void ct_network_lay(ct_network *n, void *slot) {
@@ -481,8 +472,8 @@ ct_status ct_network_make(ct_model *model, const ct_network_options *o, ct_netwo
     if (status == CT_OK) status = build(model, o, out);
     if (status == CT_OK && !o->paper) status = ct_weights_send(&out->weights);
     if (status == CT_OK && !o->paper) status = ct_network_forget(out);
-    if (status == CT_OK && !o->paper && apart) status = ct_records_plan(&out->forward, out->device);
-    if (status == CT_OK && !o->paper && apart) status = ct_records_plan(&out->backward, out->device);
+    if (status == CT_OK && !o->paper) status = ct_records_plan(&out->forward, out->device);
+    if (status == CT_OK && !o->paper) status = ct_records_plan(&out->backward, out->device);
     if (status != CT_OK) ct_network_free(out);
     return status;
 }

@@ -80,15 +80,6 @@ ct_status ct_network_forward(ct_network *n) {
     return ct_records_run(&n->forward, n->backend);
 }
 
-/* bf16 as float, from the array's end on: in place */
-static void widen(void *array, size_t count) {
-    for (size_t i = count; i-- > 0;) {
-        uint16_t bits;
-        memcpy(&bits, (const char *)array + i * sizeof bits, sizeof bits);
-        ((float *)array)[i] = ct_bf16_float(bits);
-    }
-}
-
 ct_status ct_network_see(ct_network *n, const void **logits, const void **loss) {
     const size_t rows = (size_t)(n->batch * n->tokens), count = rows * (size_t)n->model->vocabulary_size;
     *logits = n->logits;
@@ -99,7 +90,7 @@ ct_status ct_network_see(ct_network *n, const void **logits, const void **loss) 
     float *losses = (float *)n->seen + count;
     CT_TRY(ct_network_get(n, n->seen, n->logits, count * ct_dtype_size(n->dtype)));
     CT_TRY(ct_network_get(n, losses, n->loss, rows * sizeof *losses));
-    if (n->dtype == CT_BF16) widen(n->seen, count);
+    if (n->dtype == CT_BF16) ct_bf16_widen(n->seen, count, n->seen);
     *logits = n->seen;
     *loss = losses;
     return CT_OK;

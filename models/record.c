@@ -50,14 +50,22 @@ static ct_status of_record(ct_status status, const ct_record *r) {
 }
 
 ct_status ct_records_plan(const ct_record_list *list, const ct_device *device) {
-    for (size_t i = 0; i < list->count && device->plan; i++)
-        CT_TRY(of_record(device->plan(list->at[i].op, &list->at[i].params), &list->at[i]));
+    for (size_t i = 0; i < list->count && device && device->plan; i++) {
+        const ct_record *r = &list->at[i], *next = i + 1 < list->count ? r + 1 : NULL;
+        CT_TRY(of_record(device->plan(r->op, &r->params, next ? next->op : r->op, next ? &next->params : NULL), r));
+    }
     return CT_OK;
 }
 
 ct_status ct_records_run(const ct_record_list *list, const ct_backend *backend) {
-    for (size_t i = 0; i < list->count; i++)
-        CT_TRY(of_record(ct_op_run(backend, list->at[i].op, &list->at[i].params), &list->at[i]));
+    for (size_t i = 0; i < list->count; i++) {
+        const ct_record *r = &list->at[i], *next = i + 1 < list->count ? r + 1 : NULL;
+        if (next && backend->pairs && backend->pairs(r->op, &r->params, next->op, &next->params)) {
+            CT_TRY(of_record(backend->run_pair(r->op, &r->params, &next->params), r));
+            i++;
+        } else
+            CT_TRY(of_record(ct_op_run(backend, r->op, &r->params), r));
+    }
     return CT_OK;
 }
 

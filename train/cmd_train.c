@@ -14,6 +14,7 @@ static const ct_key keys[] = {
         "share of windows in which a group of columns is made unknown"),
     KEY("data.transpose", BOOL, "true", 0, 0, NULL, transpose, "each visit of a song in one of the twelve keys"),
     CT_MODEL_KEYS(ct_train_config, model),
+    CT_DEVICE_KEYS(ct_train_config, on),
     KEY("optimizer.learning_rate", REAL, "1e-3", 1e-9, 10, NULL, learning_rate, "peak"),
     KEY("optimizer.final_share", REAL, "0.1", 0, 1, NULL, final_share, "share of the peak left at the last step"),
     KEY("optimizer.warmup", INTEGER, "100", 0, 1e9, NULL, warmup, "steps of linear warm-up"),

@@ -7,10 +7,26 @@
 #include <string.h>
 
 static const char *const may_change[] = {
-    "data.path",         "train.out",         "train.resume",     "train.init",        "train.steps",
-    "train.minutes",     "train.log_every",   "train.save_every", "train.keep",        "train.keep_every",
-    "train.background",  "train.valid_every", "train.patience",   "train.valid_songs", "train.most_skipped",
-    "train.count_model", "train.count_songs", "debug.faults",
+    "data.path",
+    "train.out",
+    "train.resume",
+    "train.init",
+    "train.steps",
+    "train.minutes",
+    "train.log_every",
+    "train.save_every",
+    "train.keep",
+    "train.keep_every",
+    "train.background",
+    "train.valid_every",
+    "train.patience",
+    "train.valid_songs",
+    "train.most_skipped",
+    "train.count_model",
+    "train.count_songs",
+    "debug.faults",
+    "device",
+    "cuda.graph",
 };
 
 static bool must_stay(const ct_key *key) {

@@ -28,6 +28,8 @@ ct_status ct_stepper_open(const ct_train_config *c, const ct_dataset *d, bool pa
                                        .memory = c->model.memory,
                                        .train = true,
                                        .paper = paper,
+                                       .bf16 = c->on.precision == CT_PRECISION_BF16,
+                                       .eager = c->on.graph != 0,
                                        .device = ct_device_cpu()};
     *out = (ct_stepper){.config = c, .dataset = d};
     out->at.best = INFINITY;
@@ -36,6 +38,7 @@ ct_status ct_stepper_open(const ct_train_config *c, const ct_dataset *d, bool pa
     if (status == CT_OK)
         status = paper ? ct_model_plan(&c->model, stage, CT_F32, &out->model)
                        : ct_model_create(&c->model, stage, (uint64_t)c->seed, CT_F32, &out->model);
+    if (status == CT_OK && !paper) status = ct_device_open(&c->on, &network.device);
     if (status == CT_OK && d->song_count) status = ct_network_room(d, c->model.stage, &network);
     if (!d->song_count) {
         network.queries = network.tokens / CT_ROWS_A_SEGMENT + 3;

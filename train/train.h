@@ -16,12 +16,13 @@
 #include "models/network.h"
 
 typedef struct ct_train_config {
-    const char     *data;
-    double          unknown;
-    bool            transpose;
-    ct_model_config model;
-    const char     *out, *init;
-    int             resume; /* never, auto */
+    const char      *data;
+    double           unknown;
+    bool             transpose;
+    ct_model_config  model;
+    ct_device_choice on;
+    const char      *out, *init;
+    int              resume; /* never, auto */
     int64_t seed, steps, batch, accumulate, warmup, log_every, valid_every, save_every, keep, keep_every, patience,
         valid_songs, most_skipped, order, count_songs;
     bool    background, faults;

@@ -44,7 +44,10 @@ struct CUstream_st; /* what CUDA's cudaStream_t points to; NULL: the default str
 CT_CUDA_OPS(CT_CUDA_DECLARE)
 CT_CUDA_PRODUCTS(CT_CUDA_DECLARE)
 
-/* On the default stream. */
+/* Its ops go to the stream that was named last, at first the default one; one thread calls it. */
 const ct_backend *ct_backend_cuda(void);
+void              ct_cuda_use_stream(struct CUstream_st *stream);
+/* Call this after each op; what it returns is the op's status. NULL: nothing. */
+void              ct_cuda_after_each(ct_status (*call)(void));
 
 #endif

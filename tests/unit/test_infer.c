@@ -114,13 +114,18 @@ static ct_model partial(int stage, const int liked[2], int hated, ct_arena *aren
 /* One piece, all of whose melody notes last one step when it is `dense`; `endless`: the backbone avoids EOS. */
 static void compose(bool dense, bool endless, int32_t bars, const ct_guide *guide, int64_t given, ct_arena *arena,
                     ct_piece *piece) {
-    const ct_sampling sampling[CT_STAGES] = {{1, 1, 0}, {1, 1, 0}};
-    const int         none[2] = {-1, -1}, notes[2] = {CT_M_PITCH + 60, CT_M_DUR};
-    ct_model          backbone = partial(CT_BACKBONE, none, endless ? CT_B_EOS : -1, arena);
-    ct_model          melody = partial(CT_MELODY, dense ? notes : none, -1, arena);
-    ct_composer       composer;
-    ct_request        request = {.seed = 5, .bars = bars, .guide = *guide};
-    OK(ct_composer_make(&backbone, &melody, sampling, 1, bars, given, &composer));
+    const int   none[2] = {-1, -1}, notes[2] = {CT_M_PITCH + 60, CT_M_DUR};
+    ct_model    backbone = partial(CT_BACKBONE, none, endless ? CT_B_EOS : -1, arena);
+    ct_model    melody = partial(CT_MELODY, dense ? notes : none, -1, arena);
+    ct_composer composer;
+    ct_request  request = {.seed = 5, .bars = bars, .guide = *guide};
+    OK(ct_composer_make(&(ct_composer_options){.model = {&backbone, &melody},
+                                               .sampling = {{1, 1, 0}, {1, 1, 0}},
+                                               .batch = 1,
+                                               .bars = bars,
+                                               .given = given,
+                                               .device = ct_device_cpu()},
+                        &composer));
     OK(ct_compose(&composer, &request, 1, arena, piece));
     OK(ct_piece_check(piece));
     ct_composer_free(&composer);
@@ -181,7 +186,6 @@ static void dense_primers_fit(void **state) {
 static void sheets_are_sung_without_stage_1(void **state) {
     (void)state;
     static const char text[] = "| C | F | G | C | Am | F | G | C |";
-    const ct_sampling sampling[CT_STAGES] = {{1, 1, 0}, {1, 1, 0}};
     const int         none[2] = {-1, -1};
     ct_arena          arena = {0};
     ct_sheet          sheet;
@@ -196,7 +200,12 @@ static void sheets_are_sung_without_stage_1(void **state) {
     busy.rhythm = CT_NEW(&arena, uint8_t, (size_t)busy.beat_count);
     assert_non_null(busy.rhythm);
     memset(busy.rhythm, 15, (size_t)busy.beat_count);
-    OK(ct_composer_make(NULL, &melody, sampling, 1, 8, 0, &composer));
+    OK(ct_composer_make(&(ct_composer_options){.model = {NULL, &melody},
+                                               .sampling = {{1, 1, 0}, {1, 1, 0}},
+                                               .batch = 1,
+                                               .bars = 8,
+                                               .device = ct_device_cpu()},
+                        &composer));
     for (int i = 0; i < 4; i++) {
         ct_request request = {.seed = 5, .bars = 8, .guide = nothing_asked};
         request.guide.sheet = i % 2 ? &busy : &plain;

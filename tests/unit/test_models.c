@@ -293,7 +293,10 @@ static void decoder_equals_network(void **state) {
         ct_decoder      d;
         bool            active[3] = {false, true, true}; /* line 0 rests */
         ct_rows         rows = fixture_rows(stage, 61, &arena);
-        assert_int_equal(ct_decoder_make(&m, ct_backend_reference(), 3, length, &d), CT_OK);
+        assert_int_equal(
+            ct_decoder_make(
+                &m, &(ct_decoder_options){.batch = 3, .capacity = length, .backend = ct_backend_reference()}, &d),
+            CT_OK);
         for (int64_t line = 0; line < 3; line++) ct_decoder_begin(&d, line);
         for (int64_t t = 0; t < length; t++) {
             if (t % T == 0) {
@@ -303,7 +306,8 @@ static void decoder_equals_network(void **state) {
                 assert_int_equal(ct_network_remember(&n), CT_OK);
             }
             for (int64_t line = 1; line < 3; line++)
-                memcpy(d.rows + line * rows.columns, rows.at + t * rows.columns, (size_t)rows.columns * sizeof *d.rows);
+                memcpy(d.now.rows + line * rows.columns, rows.at + t * rows.columns,
+                       (size_t)rows.columns * sizeof *d.now.rows);
             assert_int_equal(ct_decoder_step(&d, active), CT_OK);
             for (int64_t i = 0; i < V; i++) {
                 double a = ((const double *)d.logits)[V + i], b = ((const double *)n.logits)[(t % T) * V + i];
@@ -332,8 +336,14 @@ static void decoder_is_batch_invariant(void **state) {
         ct_rows         rows[LINES];
         bool            one[1] = {true}, all[LINES];
         const size_t    V = (size_t)m.vocabulary_size;
-        assert_int_equal(ct_decoder_make(&m, ct_backend_cpu(), 1, LENGTH, &alone), CT_OK);
-        assert_int_equal(ct_decoder_make(&m, ct_backend_cpu(), LINES, LENGTH, &many), CT_OK);
+        assert_int_equal(
+            ct_decoder_make(&m, &(ct_decoder_options){.batch = 1, .capacity = LENGTH, .backend = ct_backend_cpu()},
+                            &alone),
+            CT_OK);
+        assert_int_equal(
+            ct_decoder_make(&m, &(ct_decoder_options){.batch = LINES, .capacity = LENGTH, .backend = ct_backend_cpu()},
+                            &many),
+            CT_OK);
         for (int64_t i = 0; i < LINES; i++) {
             rows[i] = fixture_rows(stage, 70 + (uint64_t)i, &arena);
             ct_decoder_begin(&many, i);
@@ -342,7 +352,7 @@ static void decoder_is_batch_invariant(void **state) {
         for (int64_t t = 0; t < LENGTH; t++) {
             for (int64_t i = 0; i < LINES; i++) {
                 all[i] = t < LENGTH - 3 * i; /* they end at different lengths */
-                memcpy(many.rows + i * rows[i].columns, rows[i].at + t * rows[i].columns,
+                memcpy(many.now.rows + i * rows[i].columns, rows[i].at + t * rows[i].columns,
                        (size_t)rows[i].columns * sizeof(uint16_t));
             }
             assert_int_equal(ct_decoder_step(&many, all), CT_OK);
@@ -352,7 +362,7 @@ static void decoder_is_batch_invariant(void **state) {
         for (int64_t i = 0; i < LINES; i++) {
             ct_decoder_begin(&alone, 0);
             for (int64_t t = 0; t < LENGTH - 3 * i; t++) {
-                memcpy(alone.rows, rows[i].at + t * rows[i].columns, (size_t)rows[i].columns * sizeof(uint16_t));
+                memcpy(alone.now.rows, rows[i].at + t * rows[i].columns, (size_t)rows[i].columns * sizeof(uint16_t));
                 assert_int_equal(ct_decoder_step(&alone, one), CT_OK);
                 assert_memory_equal(bits + ((size_t)i * LENGTH + (size_t)t) * V, alone.logits, V * sizeof *bits);
             }

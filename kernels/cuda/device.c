@@ -1,0 +1,204 @@
+/* device.c -- a GPU as kernels/device.h wants one, by the CUDA runtime (cuda_runtime_api.h is included here alone).
+ *
+ * One GPU a process: the first that the driver shows, opened once. Ops go to the compute stream, copies of inputs to
+ * one beside it; neither waits for the default stream. Errors of the device are late: a call tells of something that
+ * failed at it or before. With CANTUS_CUDA_SYNC=1 each op is waited for, and the op that failed is named.
+ *
+ * Owner: streams and the products' workspace are the process's. Fails: as device.h says, with call, error, file and
+ * line.
+ */
+#include "kernels/cuda/device.h"
+
+#include "kernels/cuda/cuda.h"
+#include "kernels/cuda/gemm.h"
+#include "kernels/cuda/linear.h"
+
+#include <cuda_runtime_api.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OLDEST = 80 }; /* compute capability 8.0: bf16 on tensor cores, cp.async */
+static const size_t WORKSPACE = 32u << 20;
+
+static cudaStream_t streams[CT_QUEUES];
+static ct_device    device;
+
+static ct_status check(cudaError_t error, const char *call, const char *file, int line) {
+    if (error == cudaSuccess) return CT_OK;
+    (void)cudaGetLastError(); /* it has been told of */
+    const char *what = cudaGetErrorString(error);
+    int         name = (int)strcspn(call, "(");
+    if (error == cudaErrorMemoryAllocation)
+        return ct_fail(CT_ENOMEM,
+                       "%.*s: %s (%s:%d; hint: a smaller train.batch, more of train.accumulate; cantus plan tells what "
+                       "a config needs)",
+                       name, call, what, file, line);
+    return ct_fail(CT_EFAIL, "%.*s: %s, at this call or before it (%s:%d; hint: CANTUS_CUDA_SYNC=1 names the op)", name,
+                   call, what, file, line);
+}
+#define TRY_CUDA(call) CT_TRY(check((call), #call, __FILE__, __LINE__))
+
+/* ---- memory */
+static ct_status device_alloc(size_t bytes, void **out) {
+    ct_status status = check(cudaMalloc(out, bytes), "cudaMalloc", __FILE__, __LINE__);
+    if (status != CT_OK) return ct_context(status, "%.1f MiB of GPU memory", (double)bytes / (1 << 20));
+    TRY_CUDA(cudaMemsetAsync(*out, 0, bytes, streams[CT_QUEUE_COMPUTE]));
+    TRY_CUDA(cudaStreamSynchronize(streams[CT_QUEUE_COMPUTE])); /* the other stream may write there next */
+    return CT_OK;
+}
+static ct_status alloc_host(size_t bytes, void **out) {
+    ct_status status = check(cudaMallocHost(out, bytes), "cudaMallocHost", __FILE__, __LINE__);
+    if (status != CT_OK) return ct_context(status, "%.1f MiB of pinned memory", (double)bytes / (1 << 20));
+    memset(*out, 0, bytes);
+    return CT_OK;
+}
+/* What fails in giving back has failed before, and been told of. */
+static void release(void *memory) {
+    (void)cudaFree(memory);
+}
+static void release_host(void *memory) {
+    (void)cudaFreeHost(memory);
+}
+
+static ct_status copy(ct_queue queue, void *to, const void *from, size_t bytes) {
+    TRY_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, streams[queue]));
+    return CT_OK;
+}
+static ct_status zero(void *to, size_t bytes) {
+    TRY_CUDA(cudaMemsetAsync(to, 0, bytes, streams[CT_QUEUE_COMPUTE]));
+    return CT_OK;
+}
+
+static ct_status wait_all(void) {
+    for (int q = 0; q < CT_QUEUES; q++) TRY_CUDA(cudaStreamSynchronize(streams[q]));
+    return CT_OK;
+}
+static ct_status transfer(void *to, const void *from, size_t bytes) {
+    CT_TRY(wait_all());
+    TRY_CUDA(cudaMemcpy(to, from, bytes, cudaMemcpyDefault));
+    return CT_OK;
+}
+
+/* ---- events */
+static ct_status event_new(ct_event **out) {
+    cudaEvent_t event;
+    TRY_CUDA(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+    *out = (ct_event *)event;
+    return CT_OK;
+}
+static void event_free(ct_event *event) {
+    (void)cudaEventDestroy((cudaEvent_t)event);
+}
+static ct_status event_record(ct_event *event, ct_queue queue) {
+    TRY_CUDA(cudaEventRecord((cudaEvent_t)event, streams[queue]));
+    return CT_OK;
+}
+static ct_status event_wait(ct_event *event) {
+    TRY_CUDA(cudaEventSynchronize((cudaEvent_t)event));
+    return CT_OK;
+}
+static ct_status queue_wait(ct_queue queue, ct_event *event) {
+    TRY_CUDA(cudaStreamWaitEvent(streams[queue], (cudaEvent_t)event, 0));
+    return CT_OK;
+}
+
+/* ---- graphs */
+static ct_status record(ct_graph **graph, ct_enqueue enqueue, void *context) {
+    cudaStream_t    stream = streams[CT_QUEUE_COMPUTE];
+    cudaGraph_t     recorded = NULL;
+    cudaGraphExec_t ready;
+    TRY_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+    ct_status   status = enqueue(context);
+    cudaError_t error = cudaStreamEndCapture(stream, &recorded); /* also after a failure: the stream is in use again */
+    if (status == CT_OK) status = check(error, "cudaStreamEndCapture", __FILE__, __LINE__);
+    if (status == CT_OK)
+        status = check(cudaGraphInstantiate(&ready, recorded, 0), "cudaGraphInstantiate", __FILE__, __LINE__);
+    if (recorded) (void)cudaGraphDestroy(recorded);
+    if (status == CT_OK) *graph = (ct_graph *)ready;
+    return status;
+}
+static ct_status replay(ct_graph **graph, ct_enqueue enqueue, void *context) {
+    if (!*graph) CT_TRY(record(graph, enqueue, context));
+    TRY_CUDA(cudaGraphLaunch((cudaGraphExec_t)*graph, streams[CT_QUEUE_COMPUTE]));
+    return CT_OK;
+}
+static void graph_free(ct_graph *graph) {
+    (void)cudaGraphExecDestroy((cudaGraphExec_t)graph);
+}
+
+/* ---- ops */
+static ct_status plan(ct_op op, const ct_params *params, ct_op next, const ct_params *next_params) {
+    if (next_params && ct_cuda_is_linear_gelu(op, params, next, next_params))
+        return ct_cuda_linear_gelu_plan(params, next_params);
+    if (next_params && ct_cuda_is_linear_gelu_backward(op, params, next, next_params))
+        return ct_cuda_linear_gelu_backward_plan(params, next_params);
+    if (op == CT_OP_linear) return ct_cuda_linear_plan(params);
+    return op == CT_OP_linear_backward ? ct_cuda_linear_backward_plan(params) : CT_OK;
+}
+
+static ct_status wait_for_op(void) {
+    TRY_CUDA(cudaStreamSynchronize(streams[CT_QUEUE_COMPUTE]));
+    return CT_OK;
+}
+
+/* ---- opening */
+static ct_status find_gpu(struct cudaDeviceProp *found) {
+    int         count = 0, driver = 0, runtime = 0;
+    cudaError_t error = cudaGetDeviceCount(&count);
+    if (error == cudaErrorInsufficientDriver)
+        return ct_fail(CT_EFAIL, "no NVIDIA driver that CUDA %d can work with (hint: nvidia-smi tells; device: cpu)",
+                       CUDART_VERSION / 1000);
+    if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0))
+        return ct_fail(CT_EFAIL, "the driver shows no GPU (hint: nvidia-smi, CUDA_VISIBLE_DEVICES; device: cpu)");
+    TRY_CUDA(error);
+    TRY_CUDA(cudaSetDevice(0));
+    TRY_CUDA(cudaGetDeviceProperties(found, 0));
+    TRY_CUDA(cudaDriverGetVersion(&driver));
+    TRY_CUDA(cudaRuntimeGetVersion(&runtime));
+    device.memory = found->totalGlobalMem;
+    snprintf(device.description, sizeof device.description,
+             "%.64s, compute capability %d.%d, %.1f GiB; driver for CUDA %d.%d, runtime %d.%d", found->name,
+             found->major, found->minor, (double)found->totalGlobalMem / (1 << 30), driver / 1000, driver % 1000 / 10,
+             runtime / 1000, runtime % 1000 / 10);
+    if (found->major * 10 + found->minor >= OLDEST) return CT_OK;
+    return ct_fail(CT_EFAIL, "%s: compute capability 8.0 or later is needed (hint: device: cpu)", device.description);
+}
+
+ct_status ct_cuda_device_open(bool tf32, const ct_device **out) {
+    static char           name[256];
+    struct cudaDeviceProp found;
+    void                 *workspace;
+    const char           *sync = getenv("CANTUS_CUDA_SYNC");
+    device = (ct_device){.name = "cuda",
+                         .backend = ct_backend_cuda(),
+                         .alloc = device_alloc,
+                         .alloc_host = alloc_host,
+                         .release = release,
+                         .release_host = release_host,
+                         .copy = copy,
+                         .transfer = transfer,
+                         .zero = zero,
+                         .wait = wait_all,
+                         .event_new = event_new,
+                         .event_free = event_free,
+                         .event_record = event_record,
+                         .event_wait = event_wait,
+                         .queue_wait = queue_wait,
+                         .plan = plan,
+                         .replay = replay,
+                         .graph_free = graph_free};
+    CT_TRY(find_gpu(&found));
+    snprintf(name, sizeof name, "%s", found.name);
+    for (int q = 0; q < CT_QUEUES; q++) TRY_CUDA(cudaStreamCreateWithFlags(&streams[q], cudaStreamNonBlocking));
+    ct_cuda_use_stream(streams[CT_QUEUE_COMPUTE]);
+    if (sync && !strcmp(sync, "1")) {
+        device.replay = NULL; /* nothing can be waited for while it is recorded */
+        ct_cuda_after_each(wait_for_op);
+    }
+    CT_TRY(device_alloc(WORKSPACE, &workspace));
+    const ct_cuda_gemm_options products = {.gpu = name, .tf32 = tf32, .workspace = workspace, .bytes = WORKSPACE};
+    CT_TRY(ct_cuda_gemm_open(&products));
+    *out = &device;
+    return CT_OK;
+}

@@ -1,0 +1,11 @@
+/* device.h -- cuda: the entry of libcantus_cuda.so. See kernels/device.h, and device.c beside this. */
+#ifndef CT_CUDA_DEVICE_H
+#define CT_CUDA_DEVICE_H
+
+#include "kernels/device.h"
+
+/* The GPU of this process. tf32: products of floats may round their inputs. CT_EFAIL in one sentence where there is
+ * none that will do. */
+CT_NODISCARD ct_status ct_cuda_device_open(bool tf32, const ct_device **out);
+
+#endif
