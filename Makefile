@@ -126,8 +126,14 @@ EMULATED := $(if $(CT_CXX),$(if $(filter release debug,$(PROFILE)),$(addprefix $
 # ---------------------------------------------------------------- the host's half of kernels/cuda
 # What calls NVIDIA's libraries needs their headers; what calls that does not.
 CUDA_CFLAGS := $(if $(NVCC),-isystem $(dir $(NVCC))../include)
-CUDA_OBJ := $(addprefix $(B)/kernels/cuda/,$(if $(NVCC),gemm.o) gemm_file.o linear.o)
-$(B)/kernels/cuda/gemm.o: ALL_CFLAGS += $(CUDA_CFLAGS)
+CUDA_OBJ := $(addprefix $(B)/kernels/cuda/,$(if $(NVCC),gemm.o device.o) gemm_file.o linear.o backend.products.o)
+$(CUDA_OBJ): ALL_CFLAGS += -fPIC
+# the table of ops with those that are products of matrices
+$(B)/kernels/cuda/backend.products.o: kernels/cuda/backend.c $(STAMP) | $(CONFIG) require
+	$(call say,CC,"$< (products)")
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -DCT_HAVE_CUBLASLT -MMD -MP -c $< -o $@
+$(B)/kernels/cuda/gemm.o $(B)/kernels/cuda/device.o: ALL_CFLAGS += $(CUDA_CFLAGS)
 
 # ---------------------------------------------------------------- doubles of NVIDIA's libraries (tests/standin)
 # Behind NVIDIA's headers, so only where a toolkit is. Host code of kernels/cuda is linked with them instead of the libraries.
@@ -189,8 +195,13 @@ $(B)/%.o: %.cpp $(STAMP).c++ | $(CONFIG) require
 	@mkdir -p $(@D)
 	$(Q)$(CT_CXX) $(ALL_CXXFLAGS) -MMD -MP -c $< -o $@
 NVCC_OBJ := $(if $(NVCC),$(if $(filter release,$(PROFILE)),$(CU_SRC:%.cu=$(B)/%.nvcc.o)))
-# CUDA=1 asks for the kernels too. (Nothing runs them yet, so a plain make does without them.)
-all: $(if $(filter 1,$(CUDA)),$(NVCC_OBJ))
+# The GPU's half, which the program loads when a config asks for it: beside the program, it finds it there.
+CUDA_LIBRARY := $(if $(NVCC_OBJ),$(dir $(BIN))libcantus_cuda.so)
+CUDA_LIB_DIR := $(if $(NVCC),$(firstword $(wildcard $(dir $(NVCC))../lib64 $(dir $(NVCC))../lib)))
+all: $(CUDA_LIBRARY)
+$(CUDA_LIBRARY): $(CUDA_OBJ) $(NVCC_OBJ)
+	$(call say,LD,$@)
+	$(Q)$(CT_CXX) -shared $^ -L$(CUDA_LIB_DIR) -Wl,-rpath,$(CUDA_LIB_DIR) -lcublasLt -lcudart -o $@
 $(B)/%.nvcc.o: %.cu $(STAMP).nvcc | $(CONFIG) require
 	$(call say,NVCC,$<)
 	@mkdir -p $(@D)
@@ -238,6 +249,11 @@ $(foreach f,$(FLAVOURS),$(eval $(call flavour_rule,$(f))))
 $(B)/tests/test_gemm_descriptors_real: $(B)/tests/standin/test_gemm_descriptors.o $(B)/libcuda_host.a $(LIB)
 	$(call say,TEST,$@)
 	$(Q)$(CC) $^ $(CUBLASLT) -Wl,-rpath,$(dir $(CUBLASLT)) $(LIBS) $(CMOCKA_LIBS) -o $@
+# The whole program with the doubles in the libraries' place: device: cuda on the emulator.
+STANDIN_BIN := $(if $(STANDINS),$(B)/cantus_standin)
+$(B)/cantus_standin: $(B)/core/main.o $(B)/libcuda_host.a $(B)/libstandin.a $(B)/libemulator_fast.a $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CT_CXX) -rdynamic -Wl,-u,ct_cuda_device_open $^ $(LIBS) -o $@
 $(B)/libcuda_host.a: $(CUDA_OBJ)
 $(B)/libstandin.a: $(STANDIN_OBJ)
 $(B)/libcuda_host.a $(B)/libstandin.a:
@@ -256,7 +272,7 @@ $(LIB): $(OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $(OBJ)
 $(BIN): $(B)/core/main.o $(LIB)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(B)/core/main.o $(LIB) $(LIBS) -o $@
+	$(Q)$(CC) -rdynamic $(B)/core/main.o $(LIB) $(LIBS) -o $@
 $(B)/tests/%: tests/unit/%.c $(LIB) $(STAMP)
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
@@ -290,7 +306,7 @@ test test-all test-faults test-kernels mutants: INSTALL := --tests
 test: ready ## unit and end-to-end tests (installs what is missing)
 	@$(MAKE) --no-print-directory test-run
 tools: $(TOOLS) ## measuring tools under build/<profile>/tools
-test-build: all $(UNIT) $(EMULATED) $(STANDINS) $(if $(PTX),$(B)/tests/kernels_report) $(NVCC_OBJ) $(CUDA_OBJ) $(TOOLS) $(FUZZERS)
+test-build: all $(UNIT) $(EMULATED) $(STANDINS) $(STANDIN_BIN) $(if $(PTX),$(B)/tests/kernels_report) $(NVCC_OBJ) $(CUDA_OBJ) $(TOOLS) $(FUZZERS)
 test-run: test-build
 	@tests/run $(BIN) $(B)
 test-all: ready ## also what takes long: accuracy on real music, sanitizers, training against the count model

@@ -17,15 +17,17 @@ const ct_device *ct_device_cpu(void) {
 /* ---- a GPU's library */
 typedef ct_status (*ct_opener)(bool tf32, const ct_device **out);
 
+/* Beside the program, or where make install puts it. */
 static void library_path(char *path, size_t size) {
-    const char *asked = getenv("CANTUS_CUDA_LIBRARY");
+    const char *asked = getenv("CANTUS_CUDA_LIBRARY"), *folder;
     char        self[3000];
     ssize_t     length = readlink("/proc/self/exe", self, sizeof self - 1);
     self[length < 0 ? 0 : length] = 0;
-    if (asked && *asked)
-        snprintf(path, size, "%s", asked);
-    else
-        snprintf(path, size, "%s/libcantus_cuda.so", length < 0 ? "." : dirname(self));
+    folder = length < 0 ? "." : dirname(self);
+    snprintf(path, size, "%s", asked ? asked : "");
+    if (asked && *asked) return;
+    snprintf(path, size, "%s/libcantus_cuda.so", folder);
+    if (access(path, R_OK) != 0) snprintf(path, size, "%s/../lib/cantus/libcantus_cuda.so", folder);
 }
 
 /* A program may have it built in. */

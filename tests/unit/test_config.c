@@ -324,7 +324,10 @@ static void training_configs_come_back(void **state) {
         "train.most_skipped=11",
         "train.count_model=0",
         "train.count_songs=13",
-        "debug.faults=true"};
+        "debug.faults=true",
+        "device=cuda",
+        "precision=bf16",
+        "cuda.graph=off"};
     memset(&c, 0, sizeof c);
     memset(&again, 0, sizeof again);
     if (ct_config_read(&ct_train_schema, NULL, words, CT_COUNT(words), &arena, &c) != CT_OK)
