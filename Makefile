@@ -243,7 +243,7 @@ $(B)/tests/%_$(1): $(B)/tests/emulator/%.o $(B)/libemulator_$(1).a $(LIB)
 	$$(Q)$$(CT_CXX) $$^ $$(LIBS) $$(CMOCKA_LIBS) -o $$@
 $(B)/tests/%_$(1): $(B)/tests/standin/%.o $(STANDIN_CU:%.cu=$(B)/%.$(1).o) $(B)/libcuda_host.a $(B)/libstandin.a $(B)/libemulator_$(1).a $(LIB)
 	$$(call say,TEST,$$@)
-	$$(Q)$$(CT_CXX) $$^ $$(LIBS) $$(CMOCKA_LIBS) -o $$@
+	$$(Q)$$(CT_CXX) -rdynamic -Wl,-u,ct_cuda_device_open $$^ $$(LIBS) $$(CMOCKA_LIBS) -o $$@
 endef
 $(foreach f,$(FLAVOURS),$(eval $(call flavour_rule,$(f))))
 $(B)/tests/test_gemm_descriptors_real: $(B)/tests/standin/test_gemm_descriptors.o $(B)/libcuda_host.a $(LIB)

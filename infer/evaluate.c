@@ -31,12 +31,16 @@ static ct_status score_network(const ct_evaluate_config *config, const ct_datase
                             .memory = m->config.memory,
                             .bf16 = config->on.precision == CT_PRECISION_BF16};
     CT_TRY(ct_device_open(&config->on, &o.device));
-    CT_TRY(ct_network_room(d, stage, &o));
-    CT_TRY(ct_network_make(m, &o, &network));
-    ct_status status = ct_comparison_network(c, &network, "model", 0);
-    unsigned  every = 0;
-    int       groups = 0;
-    char      name[32];
+    ct_status status = ct_network_room(d, stage, &o);
+    if (status == CT_OK) status = ct_network_make(m, &o, &network);
+    if (status != CT_OK) {
+        ct_device_close(o.device);
+        return status;
+    }
+    status = ct_comparison_network(c, &network, "model", 0);
+    unsigned every = 0;
+    int      groups = 0;
+    char     name[32];
     for (int g = 1; g < CT_GROUP_COUNT && config->unknown && status == CT_OK; g++) {
         if (!has_group(&d->stage[stage], g)) continue;
         every |= 1u << g;
@@ -47,6 +51,7 @@ static ct_status score_network(const ct_evaluate_config *config, const ct_datase
     }
     if (status == CT_OK && groups > 1) status = ct_comparison_network(c, &network, "all of these unknown", every);
     ct_network_free(&network);
+    ct_device_close(o.device);
     return status;
 }
 

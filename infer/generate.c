@@ -20,6 +20,7 @@ typedef struct ct_generator {
     ct_model                  model[CT_STAGES];
     char                      path[CT_STAGES][4096], hash[CT_STAGES][65];
     ct_composer               composer;
+    const ct_device          *device;
     ct_guide                  guide;
     int32_t                   bars;
     unsigned                  unknown; /* groups of columns that nobody has said anything about */
@@ -148,7 +149,8 @@ static ct_status load_models(ct_generator *g) {
                              .bars = g->bars,
                              .given = given,
                              .bf16 = g->config->on.precision == CT_PRECISION_BF16};
-    CT_TRY(ct_device_open(&g->config->on, &o.device));
+    CT_TRY(ct_device_open(&g->config->on, &g->device));
+    o.device = g->device;
     return ct_composer_make(&o, &g->composer);
 }
 
@@ -348,6 +350,7 @@ ct_status ct_generate(const ct_generate_config *config) {
     if (status == CT_OK) status = compose_all(g);
     close_output(g);
     ct_composer_free(&g->composer);
+    ct_device_close(g->device);
     for (int s = 0; s < CT_STAGES; s++) ct_model_free(&g->model[s]);
     ct_arena_free(&g->arena);
     return status;

@@ -37,7 +37,7 @@ static ct_status find_opener(ct_opener *out) {
     void             *symbol = dlsym(RTLD_DEFAULT, entry);
     library_path(path, sizeof path);
     if (!symbol) {
-        void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL); /* stays: devices live until the end */
+        void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL); /* stays loaded */
         if (!library)
             return ct_fail(CT_EFAIL, "its library can't be loaded: %s (hint: make CUDA=1 builds it; device: cpu)",
                            dlerror());
@@ -55,23 +55,17 @@ static ct_status open_cuda(bool tf32, const ct_device **out) {
 }
 
 ct_status ct_device_open(const ct_device_choice *choice, const ct_device **out) {
-    static const ct_device *cuda;
-    static bool             cuda_tf32;
-    const bool              tf32 = choice->precision == CT_PRECISION_TF32;
-    if (choice->kind == CT_ON_CPU) {
-        *out = ct_device_cpu();
-        return choice->precision == CT_PRECISION_FP32
-                   ? CT_OK
-                   : ct_fail(CT_EUSAGE, "%s: the CPU computes in fp32 (hint: device: cuda)",
-                             ct_config_where("precision"));
-    }
-    if (!cuda) {
-        CT_TRY(ct_context(open_cuda(tf32, &cuda), "device cuda"));
-        cuda_tf32 = tf32;
-    }
-    CT_ASSERT(tf32 == cuda_tf32);
-    *out = cuda;
+    *out = NULL;
+    if (choice->kind == CT_ON_CUDA)
+        return ct_context(open_cuda(choice->precision == CT_PRECISION_TF32, out), "device cuda");
+    if (choice->precision != CT_PRECISION_FP32)
+        return ct_fail(CT_EUSAGE, "%s: the CPU computes in fp32 (hint: device: cuda)", ct_config_where("precision"));
+    *out = ct_device_cpu();
     return CT_OK;
+}
+
+void ct_device_close(const ct_device *d) {
+    if (ct_device_apart(d)) d->close();
 }
 
 /* ---- memory */

@@ -8,8 +8,8 @@
  *   outlet   two slots that results arrive in, to be read a step later
  *   replay   a sequence of calls that is recorded once and from then on launched as one (a CUDA graph)
  *
- * Owner: devices live until the program ends, one of a kind; memory belongs to whoever asked for it.
- * Fails: CT_ENOMEM, naming the bytes; CT_EFAIL for what the device refuses or reports, naming the call.
+ * Owner: a device is its opener's until ct_device_close, one of a kind at a time; memory belongs to whoever asked for
+ * it. Fails: CT_ENOMEM, naming the bytes; CT_EFAIL for what the device refuses or reports, naming the call.
  */
 #ifndef CT_KERNELS_DEVICE_H
 #define CT_KERNELS_DEVICE_H
@@ -47,6 +47,7 @@ typedef struct ct_device {
     ct_status (*plan)(ct_op op, const ct_params *params, ct_op next, const ct_params *next_params);
     ct_status (*replay)(ct_graph **graph, ct_enqueue enqueue, void *context);
     void (*graph_free)(ct_graph *graph);
+    void (*close)(void);
 } ct_device;
 
 /* What a config says of it. */
@@ -65,12 +66,17 @@ typedef struct ct_device_choice {
     CT_KEY(S, "cuda.graph", CHOICE, "auto", 0, 0, "auto|off", m.graph, "auto: a step is recorded once and launched as one; off: op by op, for profilers")
 // clang-format on
 
+/* What products of matrices work in on a GPU, beside the arrays of a plan. */
+enum { CT_CUDA_WORKSPACE = 32 << 20 };
+
 /* The CPU. Its backend is the fast one. */
 const ct_device       *ct_device_cpu(void);
 /* The device of a config. CT_EUSAGE for a precision that it does not have. A GPU: CT_EFAIL in one sentence when its
  * library, its driver or itself is missing; the library is looked for where CANTUS_CUDA_LIBRARY says, else beside the
  * program. */
 CT_NODISCARD ct_status ct_device_open(const ct_device_choice *choice, const ct_device **out);
+/* After all of its memory has been freed. NULL: nothing. */
+void                   ct_device_close(const ct_device *device);
 
 /* Does it have memory of its own, which only its ops and copies may touch? */
 static inline bool ct_device_apart(const ct_device *device) {

@@ -115,6 +115,7 @@ static void inputs(ct_builder *b) {
     static char   nowhere[1];
     const size_t  bytes = lay(n, nowhere, &b->in);
     char         *base = items(b, CT_MEMORY_INPUTS, (int64_t)bytes, 1), *staged = NULL;
+    n->input_bytes = bytes;
     if (ct_device_apart(n->device)) staged = items(b, CT_MEMORY_INPUTS, (int64_t)bytes * CT_SLOTS, 1);
     n->memory_rows = kept(b, B * M * b->m->column_count, sizeof *n->memory_rows);
     n->memory_songs = kept(b, B * M, sizeof *n->memory_songs);

@@ -67,14 +67,14 @@ typedef struct ct_network {
     uint16_t *memory_rows;  /* [batch][memory][columns], by slot of the ring */
     int32_t  *memory_songs; /* [batch][memory] */
 
-    void     *logits;            /* [batch * tokens][vocabulary] real; the gradient after a backward pass */
-    double   *norm;              /* [3] norm of the gradients, 1 when finite, updates made */
-    void     *loss;              /* [batch * tokens] wide, behind norm: nats, 0 where there is no target */
-    size_t    results;           /* bytes of norm and loss together */
-    void     *gradients;         /* [parameter_count] wide */
-    void     *ring;              /* [layers][batch][memory][width] wide: layer inputs, by slot */
-    void     *moment, *variance; /* of AdamW, wide; only in networks made for training */
-    double   *norm_partial;      /* workspace */
+    void     *logits;               /* [batch * tokens][vocabulary] real; the gradient after a backward pass */
+    double   *norm;                 /* [3] norm of the gradients, 1 when finite, updates made */
+    void     *loss;                 /* [batch * tokens] wide, behind norm: nats, 0 where there is no target */
+    size_t    input_bytes, results; /* of `in`; of norm and loss together */
+    void     *gradients;            /* [parameter_count] wide */
+    void     *ring;                 /* [layers][batch][memory][width] wide: layer inputs, by slot */
+    void     *moment, *variance;    /* of AdamW, wide; only in networks made for training */
+    double   *norm_partial;         /* workspace */
     int64_t  *tensor_first;
     uint8_t  *tensor_decay;
     ct_graph *graphs[2][2]; /* of ct_network_step, by whether it begins and ends an update */

@@ -66,7 +66,7 @@ static ct_status make(ct_plan *p, bool need_data) {
     for (int64_t i = 0; i < p->dataset.song_count; i++)
         if (p->dataset.songs[i].split == CT_TRAIN) p->pass += (double)p->dataset.songs[i].rows[stage];
     p->pass /= (double)p->tokens;
-    return CT_OK;
+    return c->gpu ? ct_gpu_plan_make(c, &p->stepper.model, n->queries, n->keys, &p->on_gpu) : CT_OK;
 }
 
 ct_status ct_plan_make(const ct_train_config *config, bool need_data, ct_plan *out) {
@@ -126,6 +126,23 @@ static void print_list(const char *name, const ct_record_list *list) {
     }
 }
 
+static void print_gpu(const ct_plan *p) {
+    static const char *const precisions[] = {"fp32", "tf32", "bf16"};
+    const ct_gpu_plan       *g = &p->on_gpu;
+    const double             rows = (double)p->tokens;
+    printf("on an %s (%.0f GB), device: cuda, precision: %s\n", g->gpu->name, g->gpu->memory / 1e9,
+           precisions[p->config->on.precision]);
+    for (int k = 0; k < CT_MEMORY_KINDS; k++) print_bytes(ct_memory_names[k], g->bytes[k]);
+    print_bytes("products' workspace", g->products);
+    print_bytes("together, of the GPU", g->plan);
+    print_bytes("pinned, of the host", g->pinned);
+    printf("  %-22s %12s\n", "CUDA and its libraries", "unknown");
+    printf("the largest train.batch that fits, those apart: %lld\n", (long long)g->largest);
+    printf("time by roofline, a lower bound from data sheets%s: %.3g ms a step, %.3g rows/s\n",
+           g->gpu->assumed ? " (attention's rate there is assumed to be Hopper's)" : "", 1e3 * g->seconds,
+           rows / g->seconds);
+}
+
 void ct_plan_print(const ct_plan *p, bool records, double peak) {
     const ct_train_config *c = p->config;
     const ct_network      *n = &p->stepper.network;
@@ -170,10 +187,11 @@ void ct_plan_print(const ct_plan *p, bool records, double peak) {
     printf("\n");
     double seconds = step_seconds(p, peak);
     if (seconds > 0)
-        printf("time, an estimate at %.0f %% of this machine's sgemm rate (%.0f GFLOP/s): %.3g s a step, %s for all, "
-               "validation apart\n",
-               100 * SHARE_OF_PEAK, peak / 1e9, seconds,
-               ct_duration(seconds * (double)c->steps, text[0], sizeof text[0]));
+        printf(
+            "time here, an estimate at %.0f %% of this machine's sgemm rate (%.0f GFLOP/s): %.3g s a step, %s for all, "
+            "validation apart\n",
+            100 * SHARE_OF_PEAK, peak / 1e9, seconds, ct_duration(seconds * (double)c->steps, text[0], sizeof text[0]));
+    if (c->gpu) print_gpu(p);
 }
 
 /* ---- for programs */
@@ -202,6 +220,20 @@ static ct_json *memory_json(const ct_plan *p) {
     ct_json_set(o, "copy for checkpoints", ct_json_new_integer((int64_t)p->staging));
     ct_json_set(o, "together", ct_json_new_integer((int64_t)p->bytes));
     ct_json_set(o, "while validating", ct_json_new_integer((int64_t)p->validating));
+    return o;
+}
+
+static ct_json *gpu_json(const ct_gpu_plan *g) {
+    ct_json *o = ct_json_new_object(), *memory = ct_json_new_object();
+    for (int k = 0; k < CT_MEMORY_KINDS; k++)
+        ct_json_set(memory, ct_memory_names[k], ct_json_new_integer((int64_t)g->bytes[k]));
+    ct_json_set(memory, "products' workspace", ct_json_new_integer((int64_t)g->products));
+    ct_json_set(memory, "together", ct_json_new_integer((int64_t)g->plan));
+    ct_json_set(memory, "pinned", ct_json_new_integer((int64_t)g->pinned));
+    ct_json_set(o, "name", ct_json_new_text(g->gpu->name));
+    ct_json_set(o, "memory_bytes", memory);
+    ct_json_set(o, "largest_batch", ct_json_new_integer(g->largest));
+    ct_json_set(o, "least_seconds_a_step", ct_json_new_real(g->seconds));
     return o;
 }
 
@@ -236,6 +268,7 @@ ct_json *ct_plan_json(const ct_plan *p, bool records, double peak) {
         ct_json_set(root, "sgemm_flops_per_second", ct_json_new_real(peak));
         ct_json_set(root, "estimated_seconds_a_step", ct_json_new_real(step_seconds(p, peak)));
     }
+    if (c->gpu) ct_json_set(root, "gpu", gpu_json(&p->on_gpu));
     if (records) {
         add_list(list, "forward", &n->forward);
         add_list(list, "backward", &n->backward);

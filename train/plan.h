@@ -12,6 +12,7 @@
 #define CT_TRAIN_PLAN_H
 
 #include "core/json.h"
+#include "train/gpu.h"
 #include "train/saver.h"
 #include "train/step.h"
 
@@ -27,6 +28,7 @@ typedef struct ct_plan {
     size_t                 bytes;             /* of everything but `validating` */
     double                 forward, backward; /* flops of one batch */
     int64_t                tokens;            /* rows a step */
+    ct_gpu_plan            on_gpu;            /* where the config names one */
     double                 pass;              /* steps for one pass over the training songs; 0: unknown */
 } ct_plan;
 

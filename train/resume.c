@@ -27,6 +27,7 @@ static const char *const may_change[] = {
     "debug.faults",
     "device",
     "cuda.graph",
+    "gpu",
 };
 
 static bool must_stay(const ct_key *key) {

@@ -38,7 +38,8 @@ ct_status ct_stepper_open(const ct_train_config *c, const ct_dataset *d, bool pa
     if (status == CT_OK)
         status = paper ? ct_model_plan(&c->model, stage, CT_F32, &out->model)
                        : ct_model_create(&c->model, stage, (uint64_t)c->seed, CT_F32, &out->model);
-    if (status == CT_OK && !paper) status = ct_device_open(&c->on, &network.device);
+    if (status == CT_OK && !paper) status = ct_device_open(&c->on, &out->device);
+    if (!paper) network.device = out->device;
     if (status == CT_OK && d->song_count) status = ct_network_room(d, c->model.stage, &network);
     if (!d->song_count) {
         network.queries = network.tokens / CT_ROWS_A_SEGMENT + 3;
@@ -62,6 +63,7 @@ void ct_stepper_close(ct_stepper *s) {
     ct_outlet_close(&s->outlet);
     ct_arena_free(&s->arena);
     ct_network_free(&s->network);
+    ct_device_close(s->device);
     ct_model_free(&s->model);
     ct_loader_close(&s->loader);
 }

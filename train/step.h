@@ -23,6 +23,7 @@ typedef struct ct_pending { /* a batch whose losses are on the way */
 } ct_pending;
 
 typedef struct ct_stepper {
+    const ct_device       *device;
     const ct_train_config *config;
     const ct_dataset      *dataset;
     ct_loader              loader;

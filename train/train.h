@@ -26,6 +26,7 @@ typedef struct ct_train_config {
     int64_t seed, steps, batch, accumulate, warmup, log_every, valid_every, save_every, keep, keep_every, patience,
         valid_songs, most_skipped, order, count_songs;
     bool    background, faults;
+    int     gpu; /* of cantus plan */
     double  minutes, learning_rate, final_share, clip;
     ct_adam adam;
 } ct_train_config;

@@ -19,10 +19,10 @@
 #include <string.h>
 
 enum { OLDEST = 80 }; /* compute capability 8.0: bf16 on tensor cores, cp.async */
-static const size_t WORKSPACE = 32u << 20;
 
 static cudaStream_t streams[CT_QUEUES];
 static ct_device    device;
+static void        *workspace; /* of products */
 
 static ct_status check(cudaError_t error, const char *call, const char *file, int line) {
     if (error == cudaSuccess) return CT_OK;
@@ -137,6 +137,17 @@ static ct_status plan(ct_op op, const ct_params *params, ct_op next, const ct_pa
     return op == CT_OP_linear_backward ? ct_cuda_linear_backward_plan(params) : CT_OK;
 }
 
+static void close_gpu(void) {
+    ct_cuda_gemm_close();
+    ct_cuda_use_stream(NULL);
+    if (workspace) (void)cudaFree(workspace);
+    workspace = NULL;
+    for (int q = 0; q < CT_QUEUES; q++) {
+        if (streams[q]) (void)cudaStreamDestroy(streams[q]);
+        streams[q] = NULL;
+    }
+}
+
 static ct_status wait_for_op(void) {
     TRY_CUDA(cudaStreamSynchronize(streams[CT_QUEUE_COMPUTE]));
     return CT_OK;
@@ -165,11 +176,21 @@ static ct_status find_gpu(struct cudaDeviceProp *found) {
     return ct_fail(CT_EFAIL, "%s: compute capability 8.0 or later is needed (hint: device: cpu)", device.description);
 }
 
-ct_status ct_cuda_device_open(bool tf32, const ct_device **out) {
+static ct_status open_gpu(bool tf32) {
     static char           name[256];
     struct cudaDeviceProp found;
-    void                 *workspace;
-    const char           *sync = getenv("CANTUS_CUDA_SYNC");
+    CT_TRY(find_gpu(&found));
+    snprintf(name, sizeof name, "%s", found.name);
+    for (int q = 0; q < CT_QUEUES; q++) TRY_CUDA(cudaStreamCreateWithFlags(&streams[q], cudaStreamNonBlocking));
+    ct_cuda_use_stream(streams[CT_QUEUE_COMPUTE]);
+    CT_TRY(device_alloc(CT_CUDA_WORKSPACE, &workspace));
+    return ct_cuda_gemm_open(
+        &(ct_cuda_gemm_options){.gpu = name, .tf32 = tf32, .workspace = workspace, .bytes = CT_CUDA_WORKSPACE});
+}
+
+ct_status ct_cuda_device_open(bool tf32, const ct_device **out) {
+    const char *sync = getenv("CANTUS_CUDA_SYNC");
+    const bool  each = sync && !strcmp(sync, "1");
     device = (ct_device){.name = "cuda",
                          .backend = ct_backend_cuda(),
                          .alloc = device_alloc,
@@ -186,19 +207,14 @@ ct_status ct_cuda_device_open(bool tf32, const ct_device **out) {
                          .event_wait = event_wait,
                          .queue_wait = queue_wait,
                          .plan = plan,
-                         .replay = replay,
-                         .graph_free = graph_free};
-    CT_TRY(find_gpu(&found));
-    snprintf(name, sizeof name, "%s", found.name);
-    for (int q = 0; q < CT_QUEUES; q++) TRY_CUDA(cudaStreamCreateWithFlags(&streams[q], cudaStreamNonBlocking));
-    ct_cuda_use_stream(streams[CT_QUEUE_COMPUTE]);
-    if (sync && !strcmp(sync, "1")) {
-        device.replay = NULL; /* nothing can be waited for while it is recorded */
-        ct_cuda_after_each(wait_for_op);
-    }
-    CT_TRY(device_alloc(WORKSPACE, &workspace));
-    const ct_cuda_gemm_options products = {.gpu = name, .tf32 = tf32, .workspace = workspace, .bytes = WORKSPACE};
-    CT_TRY(ct_cuda_gemm_open(&products));
-    *out = &device;
-    return CT_OK;
+                         .replay = each ? NULL : replay, /* nothing can be waited for while it is recorded */
+                         .graph_free = graph_free,
+                         .close = close_gpu};
+    ct_cuda_after_each(each ? wait_for_op : NULL);
+    ct_status status = open_gpu(tf32);
+    if (status == CT_OK)
+        *out = &device;
+    else
+        close_gpu();
+    return status;
 }
