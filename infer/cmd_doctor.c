@@ -2,9 +2,8 @@
 #include "core/command.h"
 #include "core/json.h"
 #include "core/version.h"
-#include "kernels/ops.h"
+#include "kernels/device.h"
 
-#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +13,8 @@ typedef struct ct_facts { /* what was found */
     char   processor[128];
     long   online;
     double memory, gemm; /* bytes; flop/s */
-    bool   cuda_driver;
+    bool   gpu;          /* one that `device: cuda` would take */
+    char   cuda[512];    /* it, or why there is none */
 } ct_facts;
 
 static ct_facts find_facts(void) {
@@ -29,9 +29,10 @@ static ct_facts find_facts(void) {
         break;
     }
     if (f) fclose(f);
-    void *driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
-    found.cuda_driver = driver != NULL;
-    if (driver) dlclose(driver);
+    const ct_device *gpu;
+    found.gpu = ct_device_open(&(ct_device_choice){.kind = CT_ON_CUDA}, &gpu) == CT_OK;
+    snprintf(found.cuda, sizeof found.cuda, "%s", found.gpu ? ct_device_describe(gpu) : ct_message());
+    if (found.gpu) ct_device_close(gpu);
     found.online = sysconf(_SC_NPROCESSORS_ONLN);
     found.memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGE_SIZE);
     found.gemm = ct_cpu_measure_gemm();
@@ -42,6 +43,9 @@ static const struct {
     const char *name, *meaning;
 } variables[] = {{"CANTUS_ISA", "overrides the instruction set"},
                  {"CANTUS_GEMM", "own: our loops in place of the library's"},
+                 {"CANTUS_CUDA_LIBRARY", "the GPU's library, in place of the one beside the program"},
+                 {"CANTUS_CUDA_SYNC", "1: each op on the GPU is waited for"},
+                 {"CUDA_VISIBLE_DEVICES", "which GPUs the driver shows"},
                  {"OMP_NUM_THREADS", "sets the threads"},
                  {"OMP_WAIT_POLICY", "how threads wait: passive, or active (spinning)"}};
 
@@ -55,8 +59,7 @@ static void print_facts(const ct_facts *found) {
         if (value) printf("  %s=%s: %s\n", variables[i].name, value, variables[i].meaning);
     }
     printf("matrices    %s, %.0f GFLOP/s (fp32, 512 x 512 x 512)\n", ct_cpu_gemm(), found->gemm / 1e9);
-    printf("CUDA        %s; this version computes on the CPU %s\n",
-           found->cuda_driver ? "driver found" : "no driver (libcuda.so.1)", found->cuda_driver ? "only" : "anyway");
+    printf("GPU         %s\n", found->cuda);
 }
 
 static ct_status print_facts_json(const ct_facts *found) {
@@ -75,7 +78,8 @@ static ct_status print_facts_json(const ct_facts *found) {
     ct_json_set(root, "threads", ct_json_new_integer(ct_cpu_threads()));
     ct_json_set(root, "gemm", ct_json_new_text(ct_cpu_gemm()));
     ct_json_set(root, "sgemm_flops_per_second", ct_json_new_real(found->gemm));
-    ct_json_set(root, "cuda_driver", ct_json_new_bool(found->cuda_driver));
+    ct_json_set(root, "gpu", ct_json_new_bool(found->gpu));
+    ct_json_set(root, "cuda", ct_json_new_text(found->cuda));
     ct_json_set(root, "environment", environment);
     return ct_json_say(root);
 }

@@ -233,6 +233,7 @@ static ct_status write_manifest(ct_generator *g, int64_t number, uint64_t seed, 
     }
     ct_json_set(line, "models", models);
     ct_json_set(line, "version", ct_json_new_text(ct_version));
+    ct_json_set(line, "device", ct_json_new_text(ct_device_describe(g->device)));
     ct_json_set(line, "isa", ct_json_new_text(ct_cpu_isa()));
     char *text = ct_json_print(line, 0, arena);
     ct_json_free(line);

@@ -133,8 +133,14 @@ ct_status ct_inlet_open(const ct_device *d, void *to, void *staged, size_t bytes
     return status;
 }
 
+/* Nothing may be on its way into memory that is given back. What fails here has been told of before. */
+static void finish(const ct_device *d) {
+    if (ct_device_apart(d)) (void)!d->wait();
+}
+
 void ct_inlet_close(ct_inlet *inlet) {
     const ct_device *d = inlet->device;
+    finish(d);
     for (int i = 0; i < CT_SLOTS && ct_device_apart(d); i++) {
         if (inlet->host[i]) d->release_host(inlet->host[i]);
         if (inlet->arrived[i]) d->event_free(inlet->arrived[i]);
@@ -177,6 +183,7 @@ ct_status ct_outlet_open(const ct_device *d, const void *from, size_t bytes, ct_
 
 void ct_outlet_close(ct_outlet *outlet) {
     const ct_device *d = outlet->device;
+    finish(d);
     for (int i = 0; i < CT_SLOTS && ct_device_apart(d); i++) {
         if (outlet->host[i]) d->release_host(outlet->host[i]);
         if (outlet->arrived[i]) d->event_free(outlet->arrived[i]);

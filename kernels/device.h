@@ -62,7 +62,7 @@ typedef struct ct_device_choice {
 // clang-format off
 #define CT_DEVICE_KEYS(S, m) \
     CT_KEY(S, "device", CHOICE, "cpu", 0, 0, "cpu|cuda", m.kind, "what computes: this machine's processor, or its first NVIDIA GPU"), \
-    CT_KEY(S, "precision", CHOICE, "fp32", 0, 0, "fp32|tf32|bf16", m.precision, "of a GPU: float throughout; products of matrices in TF32; bf16 for what is not summed (README, Precision)"), \
+    CT_KEY(S, "precision", CHOICE, "fp32", 0, 0, "fp32|tf32|bf16", m.precision, "of a GPU: float throughout; products of matrices in TF32; bf16 for what is not summed (README, Training on a GPU)"), \
     CT_KEY(S, "cuda.graph", CHOICE, "auto", 0, 0, "auto|off", m.graph, "auto: a step is recorded once and launched as one; off: op by op, for profilers")
 // clang-format on
 
@@ -81,6 +81,11 @@ void                   ct_device_close(const ct_device *device);
 /* Does it have memory of its own, which only its ops and copies may touch? */
 static inline bool ct_device_apart(const ct_device *device) {
     return device && device->alloc;
+}
+
+/* What it is, in words: "cpu", or the GPU with its versions. */
+static inline const char *ct_device_describe(const ct_device *device) {
+    return *device->description ? device->description : device->name;
 }
 
 /* ---- memory. Device memory comes zeroed; host memory from here can be copied while others go on. */

@@ -30,8 +30,9 @@ typedef struct ct_builder {
     double         *omega;
 } ct_builder;
 
-const char *const ct_memory_names[CT_MEMORY_KINDS] = {"parameters", "inputs",  "activations",           "harmony",
-                                                      "gradients",  "moments", "Transformer-XL memory", "workspace"};
+const char *const ct_memory_names[CT_MEMORY_KINDS] = {
+    "parameters on the GPU", "inputs",   "activations", "harmony", "gradients", "moments",
+    "Transformer-XL memory", "workspace"};
 
 /* An array of the plan. */
 static void *items(ct_builder *b, ct_memory kind, int64_t count, size_t size) {
@@ -127,6 +128,7 @@ static void inputs(ct_builder *b) {
     b->sine_memory = wides(b, CT_MEMORY_ACTIVATIONS, B * M * pairs);
     if (b->failed) return;
     lay(n, base, &b->in);
+    n->step_of_ops = b->in.step;
     if (!n->arrays.paper && ct_inlet_open(n->device, base, staged, bytes, &n->inlet) != CT_OK) b->failed = true;
     ct_rotary_pairs(&b->m->config, source, omega);
     b->source = table(b, source, (size_t)pairs * sizeof *source);

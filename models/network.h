@@ -61,11 +61,12 @@ typedef struct ct_network {
     bool              eager;
     ct_record_list    forward, backward, after;
 
-    ct_step  *step; /* the host's; ct_network_fill hands it to the ops */
-    ct_inlet  inlet;
-    ct_inputs in;           /* of the batch that was filled last, as the host sees them */
-    uint16_t *memory_rows;  /* [batch][memory][columns], by slot of the ring */
-    int32_t  *memory_songs; /* [batch][memory] */
+    ct_step       *step;        /* the host's; ct_network_fill hands it to the ops */
+    const ct_step *step_of_ops; /* as ops see it */
+    ct_inlet       inlet;
+    ct_inputs      in;           /* of the batch that was filled last, as the host sees them */
+    uint16_t      *memory_rows;  /* [batch][memory][columns], by slot of the ring */
+    int32_t       *memory_songs; /* [batch][memory] */
 
     void     *logits;               /* [batch * tokens][vocabulary] real; the gradient after a backward pass */
     double   *norm;                 /* [3] norm of the gradients, 1 when finite, updates made */

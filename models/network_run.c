@@ -138,7 +138,7 @@ ct_status ct_network_update(ct_network *n, const ct_adam *adam) {
     ct_params p = {.adamw = {.dtype = n->dtype,
                              .count = n->model->parameter_count,
                              .tensors = n->model->tensor_count,
-                             .step = n->step,
+                             .step = n->step_of_ops,
                              .beta1 = adam->beta1,
                              .beta2 = adam->beta2,
                              .epsilon = adam->epsilon,

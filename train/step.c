@@ -23,14 +23,15 @@ ct_status ct_stepper_open(const ct_train_config *c, const ct_dataset *d, bool pa
                                       .seed = (uint64_t)c->seed,
                                       .transpose = c->transpose,
                                       .unknown = c->unknown};
-    ct_network_options      network = {.batch = c->batch,
-                                       .tokens = c->model.tokens,
-                                       .memory = c->model.memory,
-                                       .train = true,
-                                       .paper = paper,
-                                       .bf16 = c->on.precision == CT_PRECISION_BF16,
-                                       .eager = c->on.graph != 0,
-                                       .device = ct_device_cpu()};
+    ct_network_options      network = {
+             .batch = c->batch,
+             .tokens = c->model.tokens,
+             .memory = c->model.memory,
+             .train = true,
+             .paper = paper,
+             .bf16 = !paper && c->on.precision == CT_PRECISION_BF16, /* the CPU's plan: train/gpu.h has the GPU's */
+             .eager = c->on.graph != 0,
+             .device = ct_device_cpu()};
     *out = (ct_stepper){.config = c, .dataset = d};
     out->at.best = INFINITY;
     if (!stage->present) return ct_fail(CT_EFAIL, "%s: has no %s rows", d->path, ct_stage_names[c->model.stage]);

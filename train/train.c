@@ -68,6 +68,7 @@ static ct_status record_run(ct_trainer *t, const char *const *words, size_t word
     ct_json_set(facts, "words", line);
     ct_json_set(facts, "dataset_sha256", ct_json_new_text(t->dataset.hash));
     ct_json_set(facts, "seed", ct_json_new_integer(c->seed));
+    ct_json_set(facts, "device", ct_json_new_text(ct_device_describe(t->s.device)));
     ct_json_set(facts, "isa", ct_json_new_text(ct_cpu_isa()));
     ct_json_set(facts, "gemm", ct_json_new_text(ct_cpu_gemm()));
     ct_json_set(facts, "threads", ct_json_new_integer(ct_cpu_threads()));
@@ -325,6 +326,7 @@ ct_status ct_train(const ct_train_config *config, const char *const *words, size
                (long long)config->model.layers, (long long)config->model.width, (long long)config->model.tokens,
                config->model.memory ? " + memory " : "", (long long)config->model.memory, ct_cpu_threads(),
                ct_cpu_isa(), ct_cpu_gemm(), t->peak / 1e9);
+        if (ct_device_apart(t->s.device)) ct_log("on %s", t->s.device->description);
         status = count_models(t);
     }
     t->interval_begun = ct_seconds();

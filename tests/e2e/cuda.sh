@@ -2,7 +2,7 @@
 # stages train, stop, go on and write a piece through the GPU's host code; what a machine without a GPU is told.
 . "$(dirname "$0")/library.sh"
 T=$TMP
-GPU=build/release/cantus_standin
+GPU=build/release/cantus_standin LAST=checkpoints/last-0000000006
 QUICK="data.path=$T/data model.layers=2 model.width=32 model.heads=2 model.feed_forward=64 model.tokens=40 train.batch=2
     train.accumulate=2 train.count_model=0 train.log_every=1 train.valid_songs=1 train.valid_every=4 train.save_every=2 train.steps=6"
 make_midi
@@ -12,22 +12,23 @@ melody() { "$@" train configs/demo-melody.yaml $QUICK model.memory=56 train.out=
 losses() { sed 's/.*"step": *\([0-9]*\).*"loss": *\([0-9.]*\).*/\1 \2/' "$T/$1/metrics.jsonl"; }
 
 # ---- without a GPU
-more=device=cuda run=none
-refuses 'no library beside the program' 1 "device cuda: its library can't be loaded" env CANTUS_CUDA_LIBRARY="$T/none.so" "$CANTUS" train configs/demo-backbone.yaml $QUICK train.out="$T/none" device=cuda
-refuses 'a library of something else' 1 "is not this program's library" env CANTUS_CUDA_LIBRARY="$(ldconfig -p | sed -n 's/.*libm.so.6.*=> //p' | head -1)" "$CANTUS" train configs/demo-backbone.yaml $QUICK train.out="$T/none" device=cuda
+NONE="train configs/demo-backbone.yaml $QUICK train.out=$T/none device=cuda"
+refuses 'no library beside the program' 1 "device cuda: its library can't be loaded" env CANTUS_CUDA_LIBRARY="$T/none.so" "$CANTUS" $NONE
+other=$(ldconfig -p | sed -n 's/.*libm.so.6.*=> //p' | head -1)
+refuses 'a library of something else' 1 "is not this program's library" env CANTUS_CUDA_LIBRARY="$other" "$CANTUS" $NONE
 check 'nothing was made' test ! -e "$T/none"
 refuses 'the CPU has no bf16' 2 'precision: the CPU computes in fp32' "$CANTUS" train configs/demo-backbone.yaml $QUICK train.out="$T/none" precision=bf16
 if [ -e build/libcantus_cuda.so ] && [ ! -e /dev/nvidia0 ]; then
-    refuses 'no driver: one sentence' 1 'hint: nvidia-smi' "$CANTUS" train configs/demo-backbone.yaml $QUICK train.out="$T/none" device=cuda
+    refuses 'no driver: one sentence' 1 'hint: nvidia-smi' "$CANTUS" $NONE
 else skip 'what is said where there is no driver: no CUDA library was built, or there is a driver'; fi
 if [ ! -x "$GPU" ]; then
     skip 'training through the doubles: no CUDA toolkit'
     finish; exit
 fi
 export CANTUS_STANDIN_CHECK=1
-refuses 'no GPU: one sentence' 1 'the driver shows no GPU (hint: nvidia-smi, CUDA_VISIBLE_DEVICES; device: cpu)' env CANTUS_STANDIN_DEVICES=0 "$GPU" train configs/demo-backbone.yaml $QUICK train.out="$T/none" device=cuda
-refuses 'an old driver: one sentence' 1 'no NVIDIA driver that CUDA' env CANTUS_STANDIN_DEVICES=-1 "$GPU" train configs/demo-backbone.yaml $QUICK train.out="$T/none" device=cuda
-refuses 'a GPU too small' 1 'MiB of GPU memory' env CANTUS_STANDIN_MEMORY=34000000 "$GPU" train configs/demo-backbone.yaml $QUICK train.out="$T/none" device=cuda
+refuses 'no GPU: one sentence' 1 'the driver shows no GPU (hint: nvidia-smi, CUDA_VISIBLE_DEVICES; device: cpu)' env CANTUS_STANDIN_DEVICES=0 "$GPU" $NONE
+refuses 'an old driver: one sentence' 1 'no NVIDIA driver that CUDA' env CANTUS_STANDIN_DEVICES=-1 "$GPU" $NONE
+refuses 'a GPU too small' 1 'MiB of GPU memory' env CANTUS_STANDIN_MEMORY=34000000 "$GPU" $NONE
 
 # ---- both stages: on the CPU, on the GPU, as a graph and op by op, in bf16
 same_losses() { # RUN RUN MOST: no loss of a step further apart
@@ -38,17 +39,17 @@ for stage in backbone melody; do
     more=device=cuda run=$stage-gpu; check "$stage on the GPU" $stage "$GPU"
     check "$stage: the same losses" same_losses $stage-cpu $stage-gpu 2e-5
     more='device=cuda cuda.graph=off' run=$stage-eager; check "$stage, op by op" $stage env CANTUS_STANDIN_SEED=9 "$GPU"
-    check "$stage: a graph and its ops leave the same bytes" diff -r "$T/$stage-gpu/checkpoints/last-0000000006/state.safetensors" "$T/$stage-eager/checkpoints/last-0000000006/state.safetensors"
+    check "$stage: a graph and its ops leave the same bytes" diff -r "$T/$stage-gpu/$LAST/state.safetensors" "$T/$stage-eager/$LAST/state.safetensors"
     more='device=cuda' run=$stage-each; check "$stage, each op waited for" $stage env CANTUS_CUDA_SYNC=1 "$GPU"
-    check "$stage: waiting changes nothing" cmp "$T/$stage-gpu/checkpoints/last-0000000006/model.safetensors" "$T/$stage-each/checkpoints/last-0000000006/model.safetensors"
+    check "$stage: waiting changes nothing" cmp "$T/$stage-gpu/$LAST/model.safetensors" "$T/$stage-each/$LAST/model.safetensors"
     more='device=cuda precision=bf16' run=$stage-bf16; check "$stage in bf16" $stage "$GPU"
     check "$stage: losses near those in fp32" same_losses $stage-cpu $stage-bf16 5e-3
-    check "$stage in bf16: other bytes" bash -c "! cmp -s $T/$stage-gpu/checkpoints/last-0000000006/model.safetensors $T/$stage-bf16/checkpoints/last-0000000006/model.safetensors"
+    check "$stage in bf16: other bytes" bash -c '! cmp -s "$0" "$1"' "$T/$stage-gpu/$LAST/model.safetensors" "$T/$stage-bf16/$LAST/model.safetensors"
 
     # stopped half way, and on
     more='device=cuda train.steps=4' run=$stage-again; check "$stage, four steps" $stage "$GPU"
     more='device=cuda train.resume=auto'; check "$stage, on from there" $stage "$GPU"
-    check "$stage: a resumed run's bytes" cmp "$T/$stage-gpu/checkpoints/last-0000000006/state.safetensors" "$T/$stage-again/checkpoints/last-0000000006/state.safetensors"
+    check "$stage: a resumed run's bytes" cmp "$T/$stage-gpu/$LAST/state.safetensors" "$T/$stage-again/$LAST/state.safetensors"
     more='train.resume=auto train.steps=8' run=$stage-again; check "$stage, further on the CPU" $stage "$CANTUS"
 done
 
@@ -62,5 +63,8 @@ check 'a piece on the GPU' write pieces-gpu "$GPU" device=cuda
 check 'its notes are those of the CPU' cmp "$T/pieces-cpu/piece-0001.mid" "$T/pieces-gpu/piece-0001.mid"
 check 'alone, the same bytes' write alone "$GPU" device=cuda count=1
 check 'as in the batch' cmp "$T/alone/piece-0001.mid" "$T/pieces-gpu/piece-0001.mid"
-check 'held-out songs on the GPU' "$GPU" evaluate configs/evaluate.yaml data.path="$T/data" models.backbone="$T/backbone-cpu" models.melody= data.songs=1 unknown=false counts.order=0 interval.samples=0 device=cuda
+check 'held-out songs on the GPU' "$GPU" evaluate configs/evaluate.yaml data.path="$T/data" models.backbone="$T/backbone-cpu" models.melody= data.songs=1 \
+    unknown=false counts.order=0 interval.samples=0 device=cuda
+check 'a doctor finds it' bash -c '"$0" doctor | grep -q "^GPU .*compute capability"' "$GPU"
+check 'and says why there is none' bash -c 'CANTUS_STANDIN_DEVICES=0 "$0" doctor | grep -q "^GPU .*the driver shows no GPU"' "$GPU"
 finish

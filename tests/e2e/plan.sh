@@ -36,4 +36,15 @@ refuses 'no dataset' 1 'no dataset here' dry train.out="$T/new" data.path="$T/no
 before=$(cd "$T/melody" && find . -type f -newer "$T/data/dataset.json" | xargs cksum | sort)
 dry train.out="$T/melody" train.resume=auto > /dev/null 2>&1
 check 'a dry run changes nothing' test "$before" = "$(cd "$T/melody" && find . -type f -newer "$T/data/dataset.json" | xargs cksum | sort)"
+
+# ---- for a GPU that is not here
+"$CANTUS" plan configs/melody.yaml data.path="$TMP/none" gpu=H100 device=cuda precision=bf16 --json > "$TMP/gpu.json" 2> "$TMP/gpu.log"
+gpu() { python3 -c "import json, sys; p = json.load(open(sys.argv[1])); g = p['gpu']; m = g['memory_bytes']; sys.exit(not ($1))" "$TMP/gpu.json"; }
+check 'plans for a card' gpu "g['name'].startswith('H100') and g['largest_batch'] >= 8 and 0 < g['least_seconds_a_step'] < 1"
+check 'whose parts add up' gpu "sum(v for k, v in m.items() if k not in ('together', 'pinned')) == m['together']"
+check 'with parameters in float and bf16' gpu "m['parameters on the GPU'] >= 6 * p['parameters']"
+check 'the CPU has them once' gpu "p['memory_bytes']['parameters'] >= 4 * p['parameters'] and p['memory_bytes']['parameters on the GPU'] == 0"
+check 'a person is told what is unknown' bash -c '"$0" plan configs/melody.yaml data.path=/nowhere gpu=B200 device=cuda | grep -q "CUDA and its libraries *unknown"' "$CANTUS"
+check 'and what is assumed' bash -c '"$0" plan configs/melody.yaml data.path=/nowhere gpu=B200 device=cuda | grep -q "assumed to be"' "$CANTUS"
+refuses 'no such card' 2 'gpu' "$CANTUS" plan configs/melody.yaml gpu=V100
 finish
