@@ -302,7 +302,7 @@ demo: ready ## from nothing to new music in out/demo (installs what is missing)
 	@$(MAKE) --no-print-directory all
 	@tests/demo.sh $(BIN)
 
-test test-all test-faults test-kernels mutants: INSTALL := --tests
+test test-all test-cuda test-faults test-kernels mutants: INSTALL := --tests
 test: ready ## unit and end-to-end tests (installs what is missing)
 	@$(MAKE) --no-print-directory test-run
 tools: $(TOOLS) ## measuring tools under build/<profile>/tools
@@ -322,6 +322,10 @@ test-faults: ready ## every place where a run can fail or be killed, and a hundr
 test-kernels: ready ## the kernels in every order of threads, also as PTX of each architecture
 	@CANTUS_PTX=all $(MAKE) --no-print-directory test-build
 	@CANTUS_PTX=all tests/run --only 'test_(bias|bugs|cuda|instructions|machine|ptx|traffic)' $(BIN) $(B)
+
+test-cuda: ready ## device: cuda without a GPU: the host's code on doubles of NVIDIA's libraries, kernels on the emulator
+	@$(MAKE) --no-print-directory all $(STANDINS) $(STANDIN_BIN)
+	@tests/run --only 'test_(gemm|runtime|training)|e2e/(cuda|standin)' $(BIN) $(B)
 
 # what tests/mutants/trial.py builds and runs with
 PARITY := $(foreach f,$(FLAVOURS),$(B)/tests/test_cuda_parity_$(f))
@@ -363,10 +367,11 @@ format: ## rewrite the sources as .clang-format says
 readme: $(BIN) ## rewrite the table of config keys in README.md from the program
 	@third_party/readme $(BIN)
 
-install: $(BIN) ## install the program and its configs below PREFIX
+install: $(BIN) $(CUDA_LIBRARY) ## install the program and its configs below PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/cantus/configs
 	install -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/cantus
 	install -m 644 configs/*.yaml $(DESTDIR)$(PREFIX)/share/cantus/configs
+	$(if $(CUDA_LIBRARY),install -D -m 755 $(CUDA_LIBRARY) $(DESTDIR)$(PREFIX)/lib/cantus/libcantus_cuda.so)
 config: $(CONFIG) ## what was found on this machine, and why not
 	@sed -n 's/^#: //p' $(CONFIG)
 clean: ## remove everything built
@@ -374,4 +379,4 @@ clean: ## remove everything built
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all require deps ready demo test test-build test-run test-all test-faults test-kernels mutants kernels-report tools fuzz fuzz-build reference lint tidy format readme install config clean help
+.PHONY: all require deps ready demo test test-build test-run test-all test-cuda test-faults test-kernels mutants kernels-report tools fuzz fuzz-build reference lint tidy format readme install config clean help
