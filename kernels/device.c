@@ -49,8 +49,9 @@ static ct_status find_opener(ct_opener *out) {
 }
 
 static ct_status open_cuda(bool tf32, const ct_device **out) {
-    ct_opener open;
+    ct_opener open = NULL;
     CT_TRY(find_opener(&open));
+    CT_ASSERT(open);
     return open(tf32, out);
 }
 

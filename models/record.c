@@ -51,20 +51,21 @@ static ct_status of_record(ct_status status, const ct_record *r) {
 
 ct_status ct_records_plan(const ct_record_list *list, const ct_device *device) {
     for (size_t i = 0; i < list->count && device && device->plan; i++) {
-        const ct_record *r = &list->at[i], *next = i + 1 < list->count ? r + 1 : NULL;
-        CT_TRY(of_record(device->plan(r->op, &r->params, next ? next->op : r->op, next ? &next->params : NULL), r));
+        const ct_record *r = &list->at[i];
+        const bool       last = i + 1 == list->count;
+        CT_TRY(of_record(device->plan(r->op, &r->params, last ? r->op : r[1].op, last ? NULL : &r[1].params), r));
     }
     return CT_OK;
 }
 
 ct_status ct_records_run(const ct_record_list *list, const ct_backend *backend) {
     for (size_t i = 0; i < list->count; i++) {
-        const ct_record *r = &list->at[i], *next = i + 1 < list->count ? r + 1 : NULL;
-        if (next && backend->pairs && backend->pairs(r->op, &r->params, next->op, &next->params)) {
-            CT_TRY(of_record(backend->run_pair(r->op, &r->params, &next->params), r));
-            i++;
-        } else
-            CT_TRY(of_record(ct_op_run(backend, r->op, &r->params), r));
+        const ct_record *r = &list->at[i];
+        const bool       pair =
+            backend->pairs && i + 1 < list->count && backend->pairs(r->op, &r->params, r[1].op, &r[1].params);
+        CT_TRY(of_record(
+            pair ? backend->run_pair(r->op, &r->params, &r[1].params) : ct_op_run(backend, r->op, &r->params), r));
+        if (pair) i++;
     }
     return CT_OK;
 }

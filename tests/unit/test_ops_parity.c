@@ -47,7 +47,7 @@ static void loss_is_not_finite(void **state) {
     const ct_step     step = {.loss_scale = 1};
     const int32_t     target = WANTED;
     for (int i = 0; i < 6; i++) {
-        float     logits[TOKENS] = {0}, dlogits[TOKENS], loss;
+        float     logits[TOKENS] = {0}, dlogits[TOKENS] = {0}, loss = 0;
         ct_params params = {.cross_entropy = {.rows = 1,
                                               .vocabulary = TOKENS,
                                               .step = &step,
