@@ -379,4 +379,5 @@ clean: ## remove everything built
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all require deps ready demo test test-build test-run test-all test-cuda test-faults test-kernels mutants kernels-report tools fuzz fuzz-build reference lint tidy format readme install config clean help
+.PHONY: all require deps ready demo test test-build test-run test-all test-faults test-kernels mutants kernels-report tools fuzz fuzz-build reference lint tidy format readme install config clean help
+.PHONY: test-cuda
