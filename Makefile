@@ -299,7 +299,7 @@ ready:
 	@$(MAKE) --no-print-directory $(if $(filter-out 0,$(MISSING_N)),-B) $(CONFIG) >/dev/null
 
 demo: ready ## from nothing to new music in out/demo (installs what is missing)
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(BIN)
 	@tests/demo.sh $(BIN)
 
 test test-all test-cuda test-faults test-kernels mutants: INSTALL := --tests
