@@ -327,7 +327,8 @@ static void training_configs_come_back(void **state) {
         "debug.faults=true",
         "device=cuda",
         "precision=bf16",
-        "cuda.graph=off"};
+        "cuda.graph=off",
+        "gpu=H100"};
     memset(&c, 0, sizeof c);
     memset(&again, 0, sizeof again);
     if (ct_config_read(&ct_train_schema, NULL, words, CT_COUNT(words), &arena, &c) != CT_OK)
