@@ -70,38 +70,13 @@ void ct_device_close(const ct_device *d) {
 }
 
 /* ---- memory */
-ct_status ct_device_alloc(const ct_device *d, size_t bytes, void **out) {
-    if (ct_device_apart(d)) return d->alloc(bytes, out);
-    *out = calloc(1, bytes ? bytes : 1);
-    return *out ? CT_OK : ct_fail(CT_ENOMEM, "out of memory: %zu bytes", bytes);
-}
-
-void ct_device_free(const ct_device *d, void *memory) {
-    if (!memory) return;
-    if (ct_device_apart(d))
-        d->release(memory);
-    else
-        free(memory);
-}
-
-static ct_status copy_now(const ct_device *d, void *to, const void *from, size_t bytes) {
+ct_status ct_device_copy(const ct_device *d, void *to, const void *from, size_t bytes) {
     if (!bytes) return CT_OK;
     if (!ct_device_apart(d)) {
         memcpy(to, from, bytes);
         return CT_OK;
     }
     return d->transfer(to, from, bytes);
-}
-
-ct_status ct_device_read(const ct_device *d, void *to, const void *from, size_t bytes) {
-    return copy_now(d, to, from, bytes);
-}
-ct_status ct_device_write(const ct_device *d, void *to, const void *from, size_t bytes) {
-    return copy_now(d, to, from, bytes);
-}
-
-ct_status ct_device_wait(const ct_device *d) {
-    return ct_device_apart(d) ? d->wait() : CT_OK;
 }
 
 ct_status ct_device_zero(const ct_device *d, void *to, size_t bytes) {

@@ -27,10 +27,9 @@ typedef struct ct_device {
     const char       *name; /* "cpu", "cuda" */
     char              description[160];
     const ct_backend *backend;
-    size_t            memory; /* bytes it has; 0: not known */
 
     /* What a GPU's library implements; NULL on the CPU. See the functions below. */
-    ct_status (*alloc)(size_t bytes, void **out);
+    ct_status (*alloc)(size_t bytes, void **out); /* zeroed */
     ct_status (*alloc_host)(size_t bytes, void **out);
     void (*release)(void *memory);
     void (*release_host)(void *memory);
@@ -88,14 +87,9 @@ static inline const char *ct_device_describe(const ct_device *device) {
     return *device->description ? device->description : device->name;
 }
 
-/* ---- memory. Device memory comes zeroed; host memory from here can be copied while others go on. */
-CT_NODISCARD ct_status ct_device_alloc(const ct_device *device, size_t bytes, void **out);
-void                   ct_device_free(const ct_device *device, void *memory);
-/* Copies between any memory of this program and the device's, and zeroes; done when they return, after everything that
- * has been put on the queues. */
-CT_NODISCARD ct_status ct_device_read(const ct_device *device, void *to, const void *from, size_t bytes);
-CT_NODISCARD ct_status ct_device_write(const ct_device *device, void *to, const void *from, size_t bytes);
-CT_NODISCARD ct_status ct_device_wait(const ct_device *device);
+/* Copies between any memory of this program and the device's; done when it returns, after everything that has been put
+ * on the queues. */
+CT_NODISCARD ct_status ct_device_copy(const ct_device *device, void *to, const void *from, size_t bytes);
 /* Put on the queue. */
 CT_NODISCARD ct_status ct_device_zero(const ct_device *device, void *to, size_t bytes);
 

@@ -83,8 +83,8 @@ static void rotary(ct_maker *k, int64_t pairs, int32_t **source, double **omega)
     if (k->failed) return;
     ct_rotary_pairs(&d->model->config, turns_by, how_much);
     if (d->arrays.paper) return;
-    if (ct_device_write(d->device, *source, turns_by, count * sizeof **source) != CT_OK ||
-        ct_device_write(d->device, *omega, how_much, count * sizeof **omega) != CT_OK)
+    if (ct_device_copy(d->device, *source, turns_by, count * sizeof **source) != CT_OK ||
+        ct_device_copy(d->device, *omega, how_much, count * sizeof **omega) != CT_OK)
         k->failed = true;
 }
 
@@ -178,7 +178,7 @@ static ct_status allocate(const ct_model *model, const ct_decoder_options *o, ct
     ct_status    status = build(&paper);
     const size_t bytes = paper.arrays.used;
     ct_decoder_free(&paper);
-    if (status == CT_OK) status = ct_device_alloc(o->device, bytes, &out->block);
+    if (status == CT_OK) status = o->device->alloc(bytes, &out->block);
     out->arrays.base = out->block;
     out->arrays.cap = bytes;
     return status;
@@ -198,7 +198,7 @@ void ct_decoder_free(ct_decoder *decoder) {
     ct_inlet_close(&decoder->inlet);
     ct_outlet_close(&decoder->outlet);
     ct_arena_free(&decoder->arrays);
-    ct_device_free(decoder->device, decoder->block);
+    if (decoder->block) decoder->device->release(decoder->block);
     ct_arena_free(&decoder->arena);
     *decoder = (ct_decoder){0};
 }

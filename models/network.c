@@ -61,7 +61,7 @@ static void *kept(ct_builder *b, int64_t count, size_t size) {
 static void *table(ct_builder *b, const void *host, size_t bytes) {
     if (!ct_device_apart(b->n->device)) return (void *)(uintptr_t)host;
     void *p = items(b, CT_MEMORY_PARAMETERS, (int64_t)bytes, 1);
-    if (!b->failed && !b->n->arrays.paper && ct_device_write(b->n->device, p, host, bytes) != CT_OK) b->failed = true;
+    if (!b->failed && !b->n->arrays.paper && ct_device_copy(b->n->device, p, host, bytes) != CT_OK) b->failed = true;
     return p;
 }
 
@@ -461,7 +461,7 @@ static ct_status allocate(ct_model *model, const ct_network_options *o, ct_netwo
     ct_status    status = build(model, o, &paper);
     const size_t bytes = paper.arrays.used;
     ct_network_free(&paper);
-    if (status == CT_OK) status = ct_device_alloc(o->device, bytes, &out->block);
+    if (status == CT_OK) status = o->device->alloc(bytes, &out->block);
     out->arrays.base = out->block;
     out->arrays.cap = bytes;
     return status;
@@ -485,7 +485,7 @@ void ct_network_free(ct_network *network) {
     for (int i = 0; i < 4; i++) ct_device_forget(network->device, &network->graphs[i / 2][i % 2]);
     ct_inlet_close(&network->inlet);
     ct_arena_free(&network->arrays);
-    if (network->block) ct_device_free(network->device, network->block);
+    if (network->block) network->device->release(network->block);
     ct_arena_free(&network->arena);
     *network = (ct_network){0};
 }

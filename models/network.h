@@ -8,8 +8,8 @@
  * records and bytes, and no memory: `cantus plan`.
  *
  * What the host reads and writes lies in its own memory: the step, the inputs (in),
- * rows and songs of the memory. All other arrays are the device's; ct_network_get
- * and ct_network_put copy them.
+ * rows and songs of the memory. All other arrays are the device's; ct_network_copy
+ * reads and writes them.
  *
  * Owner: the network's arenas; the model must outlive it. Gradients lie in the order of the model's parameters.
  * Fails: making one: CT_ENOMEM; ct_network_fill: CT_EFAIL when a line holds more harmonic segments than planned; what
@@ -101,9 +101,8 @@ CT_NODISCARD ct_status ct_network_make(ct_model *model, const ct_network_options
 void                   ct_network_free(ct_network *network);
 /* Empty the memory of all lines. */
 CT_NODISCARD ct_status ct_network_forget(ct_network *network);
-/* Copies of arrays, wherever they lie; done when the call returns. */
-CT_NODISCARD ct_status ct_network_get(const ct_network *network, void *to, const void *array, size_t bytes);
-CT_NODISCARD ct_status ct_network_put(const ct_network *network, void *array, const void *from, size_t bytes);
+/* A copy from or to one of its arrays, wherever it lies; done when the call returns. */
+CT_NODISCARD ct_status ct_network_copy(const ct_network *network, void *to, const void *from, size_t bytes);
 
 /* Lay `in` over a slot of the inlet. */
 void                   ct_network_lay(ct_network *network, void *slot);

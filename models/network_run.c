@@ -5,11 +5,8 @@
 
 #include <string.h>
 
-ct_status ct_network_get(const ct_network *n, void *to, const void *array, size_t bytes) {
-    return ct_device_read(n->device, to, array, bytes);
-}
-ct_status ct_network_put(const ct_network *n, void *array, const void *from, size_t bytes) {
-    return ct_device_write(n->device, array, from, bytes);
+ct_status ct_network_copy(const ct_network *n, void *to, const void *from, size_t bytes) {
+    return ct_device_copy(n->device, to, from, bytes);
 }
 
 ct_status ct_network_forget(ct_network *n) {
@@ -88,8 +85,8 @@ ct_status ct_network_see(ct_network *n, const void **logits, const void **loss) 
     if (!n->seen) n->seen = CT_NEW(&n->arena, float, count + rows);
     if (!n->seen) return CT_ENOMEM;
     float *losses = (float *)n->seen + count;
-    CT_TRY(ct_network_get(n, n->seen, n->logits, count * ct_dtype_size(n->dtype)));
-    CT_TRY(ct_network_get(n, losses, n->loss, rows * sizeof *losses));
+    CT_TRY(ct_network_copy(n, n->seen, n->logits, count * ct_dtype_size(n->dtype)));
+    CT_TRY(ct_network_copy(n, losses, n->loss, rows * sizeof *losses));
     if (n->dtype == CT_BF16) ct_bf16_widen(n->seen, count, n->seen);
     *logits = n->seen;
     *loss = losses;
@@ -210,7 +207,7 @@ ct_status ct_network_memory_save(const ct_network *n, void *bytes) {
     char           *to = bytes;
     ct_network_memory(n, part);
     for (int i = 0; i < CT_MEMORY_PARTS; to += part[i++].bytes)
-        CT_TRY(ct_network_get(n, to, part[i].data, part[i].bytes));
+        CT_TRY(ct_network_copy(n, to, part[i].data, part[i].bytes));
     return CT_OK;
 }
 
@@ -219,6 +216,6 @@ ct_status ct_network_memory_load(ct_network *n, const void *bytes) {
     const char     *from = bytes;
     ct_network_memory(n, part);
     for (int i = 0; i < CT_MEMORY_PARTS; from += part[i++].bytes)
-        CT_TRY(ct_network_put(n, (void *)(uintptr_t)part[i].data, from, part[i].bytes));
+        CT_TRY(ct_network_copy(n, (void *)(uintptr_t)part[i].data, from, part[i].bytes));
     return CT_OK;
 }

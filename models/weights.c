@@ -35,7 +35,7 @@ static ct_status send_rounded(const ct_weights *w) {
     uint16_t    *rounded = malloc((count + 1) * sizeof *rounded);
     if (!rounded) return ct_fail(CT_ENOMEM, "out of memory: %zu bytes", count * sizeof *rounded);
     for (size_t i = 0; i < count; i++) rounded[i] = ct_bf16_round(from[i]);
-    ct_status status = ct_device_write(w->device, w->rounded, rounded, count * sizeof *rounded);
+    ct_status status = ct_device_copy(w->device, w->rounded, rounded, count * sizeof *rounded);
     free(rounded);
     return status;
 }
@@ -43,13 +43,13 @@ static ct_status send_rounded(const ct_weights *w) {
 ct_status ct_weights_send(const ct_weights *w) {
     const ct_model *m = w->model;
     if (w->parameters == m->parameters) return CT_OK;
-    CT_TRY(ct_device_write(w->device, w->parameters, m->parameters, (size_t)m->parameter_count * sizeof(float)));
-    if (m->phi) CT_TRY(ct_device_write(w->device, w->phi, m->phi, phi_count(m) * sizeof(float)));
-    CT_TRY(ct_device_write(w->device, w->offset, m->offset, (size_t)m->column_count * sizeof *m->offset));
+    CT_TRY(ct_device_copy(w->device, w->parameters, m->parameters, (size_t)m->parameter_count * sizeof(float)));
+    if (m->phi) CT_TRY(ct_device_copy(w->device, w->phi, m->phi, phi_count(m) * sizeof(float)));
+    CT_TRY(ct_device_copy(w->device, w->offset, m->offset, (size_t)m->column_count * sizeof *m->offset));
     return w->rounded == w->parameters ? CT_OK : send_rounded(w);
 }
 
 ct_status ct_weights_fetch(const ct_weights *w, void *to) {
     const size_t bytes = (size_t)w->model->parameter_count * ct_dtype_wide_size(w->dtype);
-    return to == w->parameters ? CT_OK : ct_device_read(w->device, to, w->parameters, bytes);
+    return to == w->parameters ? CT_OK : ct_device_copy(w->device, to, w->parameters, bytes);
 }

@@ -230,9 +230,9 @@ static ct_status load_state(const char *path, const ct_model *model, ct_network 
     if (status == CT_OK) status = ct_model_copy_weights(model, n->model);
     if (status == CT_OK) status = ct_weights_send(&n->weights);
     for (int i = MOMENT; status == CT_OK && i < CT_STATE_TENSORS; i++)
-        status = ct_network_put(n, (void *)(uintptr_t)to[i].data, state[i].data, to[i].bytes);
+        status = ct_network_copy(n, (void *)(uintptr_t)to[i].data, state[i].data, to[i].bytes);
     const double updates = (double)found.update;
-    if (status == CT_OK) status = ct_network_put(n, n->norm + 2, &updates, sizeof updates);
+    if (status == CT_OK) status = ct_network_copy(n, n->norm + 2, &updates, sizeof updates);
     if (status == CT_OK) *counters = found;
     ct_safetensors_close(&file);
     return status;

@@ -37,7 +37,7 @@ typedef struct ct_checkpoint_place {
     const ct_json *facts;            /* more for the manifest */
 } ct_checkpoint_place;
 
-/* The network itself, with counters as they are now. On a device apart its tensors point to where only ct_network_get
+/* The network itself, with counters as they are now. On a device apart its tensors point to where only ct_network_copy
  * and ct_weights_fetch can read: to be copied first (train/saver.h). */
 void                   ct_snapshot_of(const ct_network *network, const ct_counters *counters, ct_snapshot *out);
 /* Write it as the checkpoint of its step, and remove what need not be kept. */

@@ -28,8 +28,8 @@ static ct_status copy_state(ct_saver *s) {
     CT_TRY(ct_weights_fetch(&s->network->weights, s->copy.model.parameters));
     s->copy.counters = s->live.counters;
     for (int i = CT_COUNTERS; s->kind == CT_LAST && i < CT_STATE_TENSORS; i++)
-        CT_TRY(ct_network_get(s->network, (void *)(uintptr_t)s->copy.state[i].data, s->live.state[i].data,
-                              s->copy.state[i].bytes));
+        CT_TRY(ct_network_copy(s->network, (void *)(uintptr_t)s->copy.state[i].data, s->live.state[i].data,
+                               s->copy.state[i].bytes));
     return CT_OK;
 }
 

@@ -151,18 +151,22 @@ static ct_status report(ct_trainer *t, const ct_validation *v) {
         {"gradient_norm", a->norm},
         {"skipped", (double)a->skipped},
     };
-    if (flops > t->peak) t->peak = fmax(t->peak, ct_cpu_measure_gemm()); /* measured while the machine was busy */
-    char left[32], held[96] = "";
+    const bool here = !ct_device_apart(t->s.device); /* on the CPU, whose peak is known */
+    if (here && flops > t->peak)
+        t->peak = fmax(t->peak, ct_cpu_measure_gemm()); /* measured while the machine was busy */
+    char left[32], held[96] = "", rate[48];
+    if (here)
+        snprintf(rate, sizeof rate, "%.0f %% of sgemm peak", t->peak > 0 ? 100 * flops / t->peak : 0);
+    else
+        snprintf(rate, sizeof rate, "%.3g TFLOP/s", flops / 1e12);
     if (v) snprintf(held, sizeof held, "  held out %.4f (open %.4f)", v->all, v->open);
     double done = (double)a->step / (double)t->config->steps, elapsed = ct_seconds() - t->begun,
            remaining = elapsed / (done > 0 ? done : 1) * (1 - done);
     if (t->config->minutes > 0 && t->config->minutes * 60 - elapsed < remaining)
         remaining = t->config->minutes * 60 - elapsed;
-    ct_log(
-        "step %lld/%lld  loss %.4f (open %.4f)%s  lr %.2e  norm %.2f  %.0f tokens/s  %.0f %% of sgemm peak  %s left%s",
-        (long long)a->step, (long long)t->config->steps, loss, open, held, lr, a->norm, tokens,
-        t->peak > 0 ? 100 * flops / t->peak : 0, ct_duration(remaining, left, sizeof left),
-        a->skipped ? "  (steps skipped)" : "");
+    ct_log("step %lld/%lld  loss %.4f (open %.4f)%s  lr %.2e  norm %.2f  %.0f tokens/s  %s  %s left%s",
+           (long long)a->step, (long long)t->config->steps, loss, open, held, lr, a->norm, tokens, rate,
+           ct_duration(remaining, left, sizeof left), a->skipped ? "  (steps skipped)" : "");
     CT_TRY(ct_run_metrics(&t->run, a->step, metrics, CT_COUNT(metrics)));
     a->window_loss = a->window_open = a->window_targets = a->window_open_targets = 0;
     a->window_tokens = t->interval_tokens = 0;

@@ -31,8 +31,7 @@ static ct_status check(cudaError_t error, const char *call, const char *file, in
     int         name = (int)strcspn(call, "(");
     if (error == cudaErrorMemoryAllocation)
         return ct_fail(CT_ENOMEM,
-                       "%.*s: %s (%s:%d; hint: a smaller train.batch, more of train.accumulate; cantus plan tells what "
-                       "a config needs)",
+                       "%.*s: %s (%s:%d; hint: a smaller batch; cantus plan CONFIG gpu= tells what training needs)",
                        name, call, what, file, line);
     return ct_fail(CT_EFAIL, "%.*s: %s, at this call or before it (%s:%d; hint: CANTUS_CUDA_SYNC=1 names the op)", name,
                    call, what, file, line);
@@ -167,7 +166,6 @@ static ct_status find_gpu(struct cudaDeviceProp *found) {
     TRY_CUDA(cudaGetDeviceProperties(found, 0));
     TRY_CUDA(cudaDriverGetVersion(&driver));
     TRY_CUDA(cudaRuntimeGetVersion(&runtime));
-    device.memory = found->totalGlobalMem;
     snprintf(device.description, sizeof device.description,
              "%.64s, compute capability %d.%d, %.1f GiB; driver for CUDA %d.%d, runtime %d.%d", found->name,
              found->major, found->minor, (double)found->totalGlobalMem / (1 << 30), driver / 1000, driver % 1000 / 10,

@@ -31,19 +31,20 @@ refuses 'an old driver: one sentence' 1 'no NVIDIA driver that CUDA' env CANTUS_
 refuses 'a GPU too small' 1 'MiB of GPU memory' env CANTUS_STANDIN_MEMORY=34000000 "$GPU" $NONE
 
 # ---- both stages: on the CPU, on the GPU, as a graph and op by op, in bf16
-same_losses() { # RUN RUN MOST: no loss of a step further apart
+# No loss of a step further apart: test_training derives 1.4e-6 of a loss in float and 5.9e-4 in bf16; losses are below 6.
+same_losses() { # RUN RUN MOST
     paste <(losses "$1") <(losses "$2") | awk -v most="$3" '{ d = $2 - $4; if ($1 != $3 || d > most || -d > most) bad = 1 } END { exit bad || NR < 6 }'
 }
 for stage in backbone melody; do
     more='' run=$stage-cpu; check "$stage on the CPU" $stage "$CANTUS"
     more=device=cuda run=$stage-gpu; check "$stage on the GPU" $stage "$GPU"
-    check "$stage: the same losses" same_losses $stage-cpu $stage-gpu 2e-5
+    check "$stage: the same losses" same_losses $stage-cpu $stage-gpu 8.4e-6
     more='device=cuda cuda.graph=off' run=$stage-eager; check "$stage, op by op" $stage env CANTUS_STANDIN_SEED=9 "$GPU"
     check "$stage: a graph and its ops leave the same bytes" diff -r "$T/$stage-gpu/$LAST/state.safetensors" "$T/$stage-eager/$LAST/state.safetensors"
     more='device=cuda' run=$stage-each; check "$stage, each op waited for" $stage env CANTUS_CUDA_SYNC=1 "$GPU"
     check "$stage: waiting changes nothing" cmp "$T/$stage-gpu/$LAST/model.safetensors" "$T/$stage-each/$LAST/model.safetensors"
     more='device=cuda precision=bf16' run=$stage-bf16; check "$stage in bf16" $stage "$GPU"
-    check "$stage: losses near those in fp32" same_losses $stage-cpu $stage-bf16 5e-3
+    check "$stage: losses near those in fp32" same_losses $stage-cpu $stage-bf16 3.6e-3
     check "$stage in bf16: other bytes" bash -c '! cmp -s "$0" "$1"' "$T/$stage-gpu/$LAST/model.safetensors" "$T/$stage-bf16/$LAST/model.safetensors"
 
     # stopped half way, and on

@@ -101,7 +101,7 @@ static trace trace_of(const ct_train_config *c, const ct_backend *backend, bool 
     t.ring = ct_arena_alloc(&arena, t.ring_bytes, 1);
     assert_true(t.parameters && t.ring);
     ok(ct_weights_fetch(&n->weights, t.parameters));
-    ok(ct_network_get(n, t.ring, n->ring, t.ring_bytes));
+    ok(ct_network_copy(n, t.ring, n->ring, t.ring_bytes));
     ct_stepper_close(&s);
     return t;
 }
@@ -184,7 +184,7 @@ static void assert_within(const char *what, distance d, distance noise, distance
     printf("  %s: loss %.1e norm %.1e; bounds %.1e %.1e; the mistake %.1e %.1e\n", what, d.loss, d.norm, bound.loss,
            bound.norm, mistake.loss, mistake.norm);
     assert_true(d.loss <= bound.loss && d.norm <= bound.norm);
-    assert_true(10 * bound.loss <= mistake.loss || 10 * bound.norm <= mistake.norm);
+    assert_true(10 * bound.loss <= mistake.loss && 10 * bound.norm <= mistake.norm);
 }
 
 static void precisions_agree(void **state) {
@@ -282,7 +282,8 @@ static void failing_device_is_told(void **state) {
             for (int k = 0; k < STEPS && status == CT_OK; k++) status = ct_stepper_step(&s);
             if (status == CT_OK) status = ct_stepper_settle(&s);
             assert_int_equal(status, CT_EFAIL);
-            if (strlen(ct_message()) < 20) fail_msg("%s", ct_message());
+            if (!strstr(ct_message(), "kernel ") && !strstr(ct_message(), "at this call or before it"))
+                fail_msg("%s", ct_message());
             ct_stepper_close(&s);
         }
     standin_begin(1);
