@@ -267,6 +267,16 @@ $(B)/tests/test_fibers_ucontext: tests/emulator/test_fibers.cpp tests/emulator/f
 	@mkdir -p $(@D)
 	$(Q)$(CT_CXX) $(ALL_CXXFLAGS) -DEMULATOR_UCONTEXT $(filter %.cpp,$^) $(CMOCKA_LIBS) -o $@
 
+# ---------------------------------------------------------------- programs that need a GPU (tests/gpu)
+GPU_SRC := $(wildcard tests/gpu/*.c)
+GPU_PROGRAMS := $(if $(NVCC_OBJ),$(GPU_SRC:tests/gpu/%.c=$(B)/gpu/%))
+$(GPU_SRC:%.c=$(B)/%.o): ALL_CFLAGS += -Itests
+$(B)/gpu/%: $(B)/tests/gpu/%.o $(LIB) | $(CUDA_LIBRARY)
+	$(call say,GPU,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -rdynamic $(filter %.o,$^) -Wl,--whole-archive $(LIB) -Wl,--no-whole-archive $(LIBS) $(CMOCKA_LIBS) -o $@
+.SECONDARY: $(GPU_SRC:%.c=$(B)/%.o)
+
 $(LIB): $(OBJ)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $(OBJ)
@@ -287,7 +297,7 @@ $(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(filter %.o,$(FUZZ_MAIN)) $(LIB)
 	$(Q)$(CC) $< $(FUZZ_MAIN) $(LIB) $(LIBS) -o $@
 
 -include $(OBJ:.o=.d) $(B)/core/main.d $(UNIT:=.d) $(TOOLS:=.d) $(FUZZ_OBJ:.o=.d)
--include $(patsubst %.o,%.d,$(EMULATOR_OBJ) $(EMULATED_OBJ) $(PTX_FRONT_END) $(NVCC_OBJ) $(STANDIN_OBJ) $(STANDIN_TEST_OBJ) $(CUDA_OBJ)) $(PTX:.ptx=.d) $(PTXAS:.txt=.d)
+-include $(patsubst %.o,%.d,$(EMULATOR_OBJ) $(EMULATED_OBJ) $(PTX_FRONT_END) $(NVCC_OBJ) $(STANDIN_OBJ) $(STANDIN_TEST_OBJ) $(CUDA_OBJ) $(GPU_SRC:%.c=$(B)/%.o)) $(PTX:.ptx=.d) $(PTXAS:.txt=.d)
 
 # ---------------------------------------------------------------- targets
 require: # what can't be built without; said once, before the compiler says it a hundred times

@@ -266,6 +266,7 @@ TEST_INLINE op_arrays op_arrays_fill(const op_case *c, ct_dtype dtype) {
         memset(a.block[i] + GUARD, 0xff, size); /* NaN in bf16, float and double */
         void *array = a.block[i] + GUARD;
         if (f->role == CT_ROLE_IN || f->role == CT_ROLE_ADD)
+#pragma omp parallel for if (a.count[i] > 100000)
             for (int64_t k = 0; k < a.count[i]; k++) {
                 if (ct_type_is_real(f->type))
                     set_real(&a, i, k, (double)real_value(c, f->name, k));

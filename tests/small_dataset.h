@@ -3,7 +3,7 @@
 #define CT_TESTS_SMALL_DATASET_H
 
 #include "core/json.h"
-#include "music_fixture.h"
+#include "songs_in_memory.h"
 #include "temp_folder.h"
 
 static inline ct_json *describe_columns(const ct_column *columns, int count) {
@@ -40,42 +40,32 @@ static inline void write_description(const char *folder, const ct_stage_data sta
     ct_json_free(root);
 }
 
-/* `songs` songs of 2 to 9 bars; every fourth is for validation. */
-static inline void small_dataset(const char *folder, int songs) {
-    ct_arena      arena = {0};
-    ct_stage_data stages[CT_STAGES] = {fixture_stage(CT_BACKBONE, &arena), fixture_stage(CT_MELODY, &arena)};
-    uint16_t     *all[CT_STAGES] = {NULL, NULL};
-    int64_t       total[CT_STAGES] = {0, 0};
-    char         *table = ct_arena_printf(&arena, "source\tsha256\tsplit\tb\tb\tm\tm\tkey\n");
+/* `songs` songs of 2 to 9 bars. */
+static inline void write_small_songs(const char *folder, int songs, ct_arena *arena) {
+    ct_dataset d;
+    char      *table = ct_arena_printf(arena, "source\tsha256\tsplit\tb\tb\tm\tm\tkey\n");
+    songs_in_memory(&d, songs, 2, 9);
     for (int i = 0; i < songs; i++) {
-        ct_piece *piece = CT_NEW(&arena, ct_piece, 1);
-        ct_rows   rows[CT_STAGES];
-        assert_non_null(piece);
-        rows[CT_BACKBONE] = fixture_backbone((uint64_t)i + 1, 2 + i * 5 % 8, &arena);
-        assert_int_equal(ct_backbone_decode(&rows[CT_BACKBONE], &arena, piece), CT_OK);
-        rows[CT_MELODY] = fixture_melody((uint64_t)i + 1, piece, &arena);
-        table = ct_arena_printf(&arena, "%ssong-%02d\t-\t%s\t%lld\t%lld\t%lld\t%lld\tC\n", table, i,
-                                i % 4 == 3 ? "valid" : "train", (long long)total[0], (long long)rows[0].count,
-                                (long long)total[1], (long long)rows[1].count);
+        const ct_song *song = &d.songs[i];
+        table = ct_arena_printf(arena, "%s%s\t-\t%s\t%lld\t%lld\t%lld\t%lld\tC\n", table, song->source,
+                                ct_split_names[song->split], (long long)song->first[0], (long long)song->rows[0],
+                                (long long)song->first[1], (long long)song->rows[1]);
         assert_non_null(table);
-        for (int s = 0; s < CT_STAGES; s++) {
-            size_t    columns = (size_t)rows[s].columns;
-            uint16_t *longer = CT_NEW(&arena, uint16_t, (size_t)(total[s] + rows[s].count) * columns);
-            assert_non_null(longer);
-            CT_ASSERT(rows[s].at);
-            if (total[s]) memcpy(longer, all[s], (size_t)total[s] * columns * sizeof *longer);
-            memcpy(longer + (size_t)total[s] * columns, rows[s].at, (size_t)rows[s].count * columns * sizeof *longer);
-            all[s] = longer;
-            total[s] += rows[s].count;
-        }
     }
-    write_description(folder, stages, &arena);
-    temp_write(temp_path(&arena, folder, "songs.tsv"), table, strlen(table));
+    write_description(folder, d.stage, arena);
+    temp_write(temp_path(arena, folder, "songs.tsv"), table, strlen(table));
     for (int s = 0; s < CT_STAGES; s++) {
-        const char *name = s == CT_BACKBONE ? "backbone.npy" : "melody.npy";
-        assert_int_equal(
-            ct_npy_write(temp_path(&arena, folder, name), CT_NPY_U16, total[s], stages[s].column_count, all[s]), CT_OK);
+        const char   *name = s == CT_BACKBONE ? "backbone.npy" : "melody.npy";
+        const ct_npy *npy = &d.stage[s].npy;
+        assert_int_equal(ct_npy_write(temp_path(arena, folder, name), CT_NPY_U16, npy->rows, npy->columns, npy->data),
+                         CT_OK);
     }
+    ct_arena_free(&d.arena);
+}
+
+static inline void small_dataset(const char *folder, int songs) {
+    ct_arena arena = {0};
+    write_small_songs(folder, songs, &arena);
     ct_arena_free(&arena);
 }
 

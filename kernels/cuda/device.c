@@ -76,6 +76,7 @@ static ct_status wait_all(void) {
 static ct_status transfer(void *to, const void *from, size_t bytes) {
     CT_TRY(wait_all());
     TRY_CUDA(cudaMemcpy(to, from, bytes, cudaMemcpyDefault));
+    TRY_CUDA(cudaStreamSynchronize(NULL)); /* it may return before the bytes have arrived, and our streams don't wait */
     return CT_OK;
 }
 

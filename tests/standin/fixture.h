@@ -59,6 +59,7 @@ inline float *device_full(float value) {
     float *device = device_new(), host[N];
     fill(host, value);
     OK(cudaMemcpy(device, host, BYTES, cudaMemcpyHostToDevice));
+    OK(cudaStreamSynchronize(nullptr));
     return device;
 }
 inline float first_of(const float *device) {

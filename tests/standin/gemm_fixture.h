@@ -53,7 +53,10 @@ FIXTURE void device_end(void) {
 FIXTURE void *device_new(const void *host, size_t bytes, size_t shift) {
     void *p;
     CUDA(cudaMalloc(&p, bytes + shift + 1));
-    if (host && bytes) CUDA(cudaMemcpy((char *)p + shift, host, bytes, cudaMemcpyHostToDevice));
+    if (host && bytes) {
+        CUDA(cudaMemcpy((char *)p + shift, host, bytes, cudaMemcpyHostToDevice));
+        CUDA(cudaStreamSynchronize(NULL));
+    }
     return (char *)p + shift;
 }
 FIXTURE void device_free(void *array, size_t shift) {

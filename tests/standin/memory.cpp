@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 
 struct made {
     size_t bytes, mapped; /* mapped 0: not ours, cudaHostRegister */
@@ -186,10 +187,11 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *attributes, const vo
 
 /* ---- copies */
 struct copy {
-    void       *to;
-    const void *from;
-    size_t      bytes;
-    area        of_to, of_from;
+    void                              *to;
+    const void                        *from;
+    size_t                             bytes;
+    area                               of_to, of_from;
+    std::shared_ptr<std::vector<char>> staged; /* a copy of pageable bytes that are on the way */
 };
 static bool within(const char *which, const void *address, const area &a, bool device, size_t bytes) {
     if ((a.in == DEVICE) != device) {
@@ -238,7 +240,7 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
     if (bytes == 0) return cudaSuccess;
     cudaStream_t s = stream_of(stream);
     if (!s) return cudaErrorInvalidResourceHandle;
-    copy        c = {to, from, bytes, area_of(to), area_of(from)};
+    copy        c = {to, from, bytes, area_of(to), area_of(from), nullptr};
     cudaError_t error = check_copy_of(c, kind);
     if (error != cudaSuccess) return error;
     if (c.of_to.in != PAGEABLE && c.of_from.in != PAGEABLE) return add_copy(c, s);
@@ -250,16 +252,25 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
     queue_wait_for(stream_end(s));
     return waited();
 }
-/* Waits, but for copies within the device. */
+/* Waits, but for copies within the device; of pageable memory only until it has been read: the bytes may arrive later.
+ */
 cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind kind) {
     ENTER;
     the_counters.synchronising++;
     if (capture_refuses() != cudaSuccess) return cudaErrorStreamCaptureUnsupported;
     if (bytes == 0) return cudaSuccess;
-    copy        c = {to, from, bytes, area_of(to), area_of(from)};
+    copy        c = {to, from, bytes, area_of(to), area_of(from), nullptr};
     cudaError_t error = check_copy_of(c, kind);
-    if (error == cudaSuccess) error = add_copy(c, the_streams[0]);
-    if (error != cudaSuccess || (c.of_to.in == DEVICE && c.of_from.in == DEVICE)) return error;
+    if (error != cudaSuccess) return error;
+    const bool staged = c.of_to.in == DEVICE && c.of_from.in == PAGEABLE;
+    if (staged) {
+        queue_wait_for(stream_end(the_streams[0]));
+        const char *bytes_of = static_cast<const char *>(from);
+        c.staged = std::make_shared<std::vector<char>>(bytes_of, bytes_of + bytes);
+        c.from = c.staged->data();
+    }
+    error = add_copy(c, the_streams[0]);
+    if (error != cudaSuccess || staged || (c.of_to.in == DEVICE && c.of_from.in == DEVICE)) return error;
     queue_wait_for(stream_end(the_streams[0]));
     return waited();
 }

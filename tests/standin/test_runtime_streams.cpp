@@ -64,6 +64,33 @@ static void a_missing_wait_shows(void **) {
         assert_in_range(wrong, SEEDS / 5, SEEDS - 2); /* nor always */
 }
 
+/* cudaMemcpy of pageable memory returns once it has been read; who is not ordered with the default stream may be early.
+ */
+static float kernel_after_copy(uint64_t seed, bool waits) {
+    standin_begin(seed);
+    cudaStream_t a = stream_new();
+    float       *d = device_full(1), host[N];
+    fill(host, 5);
+    OK(cudaMemcpy(d, host, BYTES, cudaMemcpyHostToDevice));
+    fill(host, 9); /* too late to matter */
+    if (waits) OK(cudaStreamSynchronize(nullptr));
+    RUNS(step_linear(d, d, N, 2, 0, a));
+    cudaDeviceSynchronize(); /* an error, where the checker saw it */
+    if (emulator_checks_accesses()) return emulator_reported("race") ? -1 : 10;
+    return first_of(d);
+}
+static void a_copy_of_pageable_memory_may_be_late(void **) {
+    int wrong = 0;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        wrong += kernel_after_copy(seed, false) != 10;
+        assert_true(kernel_after_copy(seed, true) == 10);
+    }
+    if (emulator_checks_accesses())
+        assert_int_equal(wrong, SEEDS);
+    else
+        assert_in_range(wrong, SEEDS / 5, SEEDS - 2); /* nor always */
+}
+
 /* What the checker says of two pieces of work in two streams, the first of which is begun and perhaps waited for in
  * some way before the second is put on its stream. */
 enum work { WRITES, READS, COPIES_IN, COPIES_OUT, SETS };
@@ -244,11 +271,17 @@ static void times_go_on(void **) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(works_run_late),           cmocka_unit_test(a_stream_keeps_its_order),
-        cmocka_unit_test(a_missing_wait_shows),     cmocka_unit_test(races_of_streams_are_reported),
-        cmocka_unit_test(an_event_is_a_place),      cmocka_unit_test(a_wait_goes_as_far_as_it_must),
-        cmocka_unit_test(the_seed_is_the_order),    cmocka_unit_test(queries_get_on),
-        cmocka_unit_test(the_default_stream_waits), cmocka_unit_test(times_go_on),
+        cmocka_unit_test(works_run_late),
+        cmocka_unit_test(a_stream_keeps_its_order),
+        cmocka_unit_test(a_missing_wait_shows),
+        cmocka_unit_test(a_copy_of_pageable_memory_may_be_late),
+        cmocka_unit_test(races_of_streams_are_reported),
+        cmocka_unit_test(an_event_is_a_place),
+        cmocka_unit_test(a_wait_goes_as_far_as_it_must),
+        cmocka_unit_test(the_seed_is_the_order),
+        cmocka_unit_test(queries_get_on),
+        cmocka_unit_test(the_default_stream_waits),
+        cmocka_unit_test(times_go_on),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

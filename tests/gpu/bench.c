@@ -1,0 +1,300 @@
+/* bench.c -- what the kernels and whole training steps take on a real GPU, beside what the same card reaches when it
+ * only copies and only multiplies.
+ *
+ *   bench ops [NAME ...]    each op: microseconds, TFLOP/s, GB/s, share of the larger of its two bounds
+ *   bench steps             both shipped models and a larger one: ms a step, tokens a second, share of the bound
+ *
+ * Times are of graphs that repeat an op, over enough launches to last; the median of several rounds. Bounds are
+ * measured here: bytes by a device-to-device copy of 1 GiB, read and written; flops of products by the best square
+ * product of cuBLASLt, of attention by that times the share that mma.sync has of the card's peak (train/gpu.c).
+ */
+#include "core/rng.h"
+#include "on_gpu.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "songs_in_memory.h"
+#include "train/gpu.h"
+#include "train/step.h"
+
+#include <time.h>
+
+enum { ROUNDS = 7, MOST = 64 };
+
+static double seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+static int by_size(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* ---- a call, many times as one graph */
+typedef struct repeated {
+    ct_enqueue call;
+    void      *context;
+    int        times;
+} repeated;
+static ct_status repeat(void *context) {
+    const repeated *r = context;
+    for (int i = 0; i < r->times; i++) CT_TRY(r->call(r->context));
+    return CT_OK;
+}
+/* Seconds of a call. */
+static double time_of(ct_enqueue call, void *context) {
+    double taken[ROUNDS];
+    gpu_try(call(context));
+    gpu_try(gpu->wait());
+    double began = seconds();
+    gpu_try(call(context));
+    gpu_try(gpu->wait());
+    const double once = seconds() - began;
+    repeated     r = {call, context, once > 2e-3 ? 2 : 20};
+    ct_graph    *graph = NULL;
+    gpu_try(ct_device_replay(gpu, &graph, repeat, &r));
+    gpu_try(gpu->wait());
+    const int launches = (int)fmin(200, fmax(1, 0.01 / (once * r.times)));
+    for (int round = 0; round < ROUNDS; round++) {
+        began = seconds();
+        for (int i = 0; i < launches; i++) gpu_try(ct_device_replay(gpu, &graph, repeat, &r));
+        gpu_try(gpu->wait());
+        taken[round] = (seconds() - began) / (launches * r.times);
+    }
+    ct_device_forget(gpu, &graph);
+    qsort(taken, ROUNDS, sizeof *taken, by_size);
+    return taken[ROUNDS / 2];
+}
+
+/* ---- what the card reaches */
+static struct { double bytes, bf16, tf32, fp32; /* a second */ } reached;
+
+typedef struct copying {
+    void  *to, *from;
+    size_t bytes;
+} copying;
+static ct_status copy_once(void *context) {
+    const copying *c = context;
+    return gpu->copy(CT_QUEUE_COMPUTE, c->to, c->from, c->bytes);
+}
+static void measure_copy(void) {
+    copying c = {.bytes = (size_t)1 << 30};
+    gpu_try(gpu->alloc(c.bytes, &c.to));
+    gpu_try(gpu->alloc(c.bytes, &c.from));
+    reached.bytes = 2 * (double)c.bytes / time_of(copy_once, &c);
+    gpu->release(c.to);
+    gpu->release(c.from);
+}
+
+typedef struct op_call {
+    ct_op            op;
+    const ct_params *params;
+} op_call;
+static ct_status run_op(void *context) {
+    const op_call *c = context;
+    return ct_op_run(gpu->backend, c->op, c->params);
+}
+
+/* Random reals of either type, which a product of ones or zeros would flatter. */
+static void random_reals(void *to, size_t bytes, ct_dtype dtype, uint64_t seed) {
+    const size_t some = 1 << 20, size = ct_dtype_size(dtype); /* repeated */
+    char        *host = malloc(some);
+    if (!host) abort();
+    for (size_t i = 0; i < some / size; i++) {
+        const float    x = 2 * ct_philox_float(ct_philox_at(seed, 1, i).word[0]) - 1;
+        const uint16_t half = ct_bf16_round(x);
+        memcpy(host + i * size, size == 2 ? (const void *)&half : &x, size);
+    }
+    for (size_t at = 0; at < bytes; at += some)
+        gpu_try(ct_device_copy(gpu, (char *)to + at, host, bytes - at < some ? bytes - at : some));
+    free(host);
+}
+
+static double measure_product(ct_dtype dtype, int64_t n) {
+    const size_t bytes = (size_t)(n * n) * ct_dtype_size(dtype);
+    void        *x, *w, *y;
+    gpu_try(gpu->alloc(bytes, &x));
+    gpu_try(gpu->alloc(bytes, &w));
+    gpu_try(gpu->alloc(bytes, &y));
+    random_reals(x, bytes, dtype, 1);
+    random_reals(w, bytes, dtype, 2);
+    ct_params p = {.linear = {.dtype = dtype, .rows = n, .in = n, .out = n, .x = x, .w = w, .y = y}};
+    op_call   c = {CT_OP_linear, &p};
+    double    t = time_of(run_op, &c);
+    gpu->release(x);
+    gpu->release(w);
+    gpu->release(y);
+    return 2.0 * (double)n * (double)n * (double)n / t;
+}
+
+static void measure_card(void) {
+    measure_copy();
+    reached.bf16 = measure_product(CT_BF16, 8192);
+    reached.fp32 = measure_product(CT_F32, 4096);
+    printf("%s\n", ct_device_describe(gpu));
+    printf("reached here: copy %.0f GB/s read and written, products bf16 %.0f TFLOP/s, fp32 %.1f TFLOP/s\n",
+           reached.bytes * 1e-9, reached.bf16 * 1e-12, reached.fp32 * 1e-12);
+}
+
+/* ---- ops, at the sizes of a model of width 512 with windows of 1,024 tokens, 16 a batch */
+/* clang-format off */
+enum { C = 512, ROWS = 16384 };
+static const op_case bench_cases[] = {
+    EMBED(rows_embed, "", ROWS, 14, 1400, C, PLAIN),
+    EMBED(rows_embed_backward, "", ROWS, 14, 1400, C, PLAIN),
+    CASE(rotary_rows, "", .params.rotary_rows = {.rows = ROWS, .sources = 6, .pairs = 32}),
+    HARMONY(harmony, "", 16, 8, 300, 300, 19, 7, PLAIN),
+    HARMONY(harmony_backward, "", 16, 8, 300, 300, 19, 7, PLAIN),
+    MLP(harmony_mlp, "", 8, 4, 100, 100, 19, 16, 64, PLAIN),
+    MLP(harmony_mlp_backward, "", 8, 4, 100, 100, 19, 16, 64, PLAIN),
+    NORM(layernorm, "", ROWS, C, 0, PLAIN),
+    NORM(layernorm, "dropout", ROWS, C, 0.1f, PLAIN),
+    NORM(layernorm_backward, "", ROWS, C, 0.1f, PLAIN),
+    LINEAR(linear, "qkv", ROWS, C, 3 * C, PLAIN),
+    LINEAR(linear, "out", ROWS, C, C, PLAIN),
+    LINEAR(linear, "up", ROWS, C, 4 * C, PLAIN),
+    LINEAR(linear, "down", ROWS, 4 * C, C, PLAIN),
+    LINEAR(linear_backward, "qkv", ROWS, C, 3 * C, PLAIN),
+    LINEAR(linear_backward, "up", ROWS, C, 4 * C, PLAIN),
+    CASE(gelu, "", .params.gelu = {.rows = ROWS, .width = 4 * C}),
+    CASE(gelu_backward, "", .params.gelu_backward = {.rows = ROWS, .width = 4 * C}),
+    ATTENTION(attention, "32", 16, 1024, 0, 16, 32, 1, 1, 0, NO_G),
+    ATTENTION(attention, "64", 16, 1024, 0, 8, 64, 1, 1, 0, NO_G),
+    ATTENTION(attention, "64, G", 16, 1024, 0, 8, 64, 300, 300, 0, PLAIN),
+    ATTENTION(attention, "64, G, dropout", 16, 1024, 0, 8, 64, 300, 300, 0.1f, PLAIN),
+    ATTENTION(attention, "64, 4096 tokens", 4, 4096, 0, 8, 64, 1, 1, 0, NO_G),
+    ATTENTION(attention, "128", 16, 1024, 0, 4, 128, 1, 1, 0, NO_G),
+    ATTENTION(attention, "64, memory, G", 64, 256, 768, 8, 64, 100, 400, 0, PLAIN),
+    ATTENTION(attention_backward, "32", 16, 1024, 0, 16, 32, 1, 1, 0, NO_G),
+    ATTENTION(attention_backward, "64", 16, 1024, 0, 8, 64, 1, 1, 0, NO_G),
+    ATTENTION(attention_backward, "64, G", 16, 1024, 0, 8, 64, 300, 300, 0, PLAIN),
+    ATTENTION(attention_backward, "64, G, dropout", 16, 1024, 0, 8, 64, 300, 300, 0.1f, PLAIN),
+    ATTENTION(attention_backward, "64, 4096 tokens", 4, 4096, 0, 8, 64, 1, 1, 0, NO_G),
+    ATTENTION(attention_backward, "128", 16, 1024, 0, 4, 128, 1, 1, 0, NO_G),
+    ATTENTION(attention_backward, "64, memory, G", 64, 256, 768, 8, 64, 100, 400, 0, PLAIN),
+    MEMORY("", 64, 256, 768, C, PLAIN),
+    ENTROPY("", ROWS, 331, PLAIN),
+    CASE(grad_norm, "", .params.grad_norm = {.count = 30000000}),
+    ADAMW("", 30000000, 60, PLAIN),
+    LINEAR(linear_rows, "1", 1, C, 3 * C, PLAIN),
+    LINEAR(linear_rows, "16", 16, C, 3 * C, PLAIN),
+    LINEAR(linear_rows, "256", 256, C, 3 * C, PLAIN),
+    DECODE("16", 16, 1024, 8, 64, 300, .flags = LONG_RUN),
+    DECODE("256", 256, 1024, 8, 64, 300, .flags = LONG_RUN),
+    SAMPLE("", 256, 331, 40, 1, 0.9, PLAIN),
+};
+/* clang-format on */
+
+/* The larger of the two times it takes at least. */
+static double bound_of(ct_op op, const ct_params *p, ct_dtype dtype) {
+    const bool   product = op == CT_OP_linear || op == CT_OP_linear_backward;
+    const bool   attention = op == CT_OP_attention || op == CT_OP_attention_backward;
+    const double by_mma = ct_gpu_at(2)->bf16_by_mma / ct_gpu_at(2)->bf16;
+    const double rate = dtype == CT_BF16 && product     ? reached.bf16
+                        : dtype == CT_BF16 && attention ? reached.bf16 * by_mma
+                                                        : reached.fp32;
+    return fmax(ct_op_about(op)->flops(p) / rate, ct_op_bytes(op, p) / reached.bytes);
+}
+
+static void bench_op(const op_case *c, ct_dtype dtype) {
+    op_arrays  host = op_arrays_fill(c, dtype);
+    gpu_arrays g = gpu_take(&host, 0, -1);
+    op_call    call = {c->op, &g.params};
+    double     t = time_of(run_op, &call), flops = host.info->flops(&host.params);
+    printf("  %-30s %-5s %9.1f us %8.1f TFLOP/s %8.0f GB/s %6.0f%%\n", c->name, dtype == CT_BF16 ? "bf16" : "fp32",
+           t * 1e6, flops / t * 1e-12, ct_op_bytes(c->op, &host.params) / t * 1e-9,
+           100 * bound_of(c->op, &host.params, dtype) / t);
+    fflush(stdout);
+    gpu_free(&g);
+    op_arrays_free(&host);
+}
+
+/* ---- steps */
+typedef struct bench_model {
+    const char *name, *words[8];
+} bench_model;
+#define BACKBONE "model.stage=backbone", "model.tokens=1024"
+#define MELODY_MODEL "model.stage=melody", "model.tokens=256", "model.memory=768"
+static const bench_model models[] = {
+    {"configs/backbone.yaml", {BACKBONE, "train.batch=8"}},
+    {"configs/melody.yaml", {MELODY_MODEL, "train.batch=16"}},
+    {"backbone, 8 layers of 512",
+     {BACKBONE, "model.layers=8", "model.width=512", "model.heads=8", "model.feed_forward=2048", "train.batch=32"}},
+    {"melody, 8 layers of 512",
+     {MELODY_MODEL, "model.layers=8", "model.width=512", "model.heads=8", "model.feed_forward=2048", "train.batch=64"}},
+};
+
+static void bench_steps(const bench_model *b, const char *precision, const ct_dataset *songs) {
+    const char     *words[16] = {"data.path=none", "train.out=none", "device=cuda", precision};
+    size_t          count = 4;
+    ct_arena        arena = {0};
+    ct_train_config c;
+    ct_stepper      s;
+    double          taken[ROUNDS];
+    for (int i = 0; i < 8 && b->words[i]; i++) words[count++] = b->words[i];
+    gpu_try(ct_config_read(&ct_train_schema, NULL, words, count, &arena, &c));
+    gpu_try(ct_stepper_open(&c, songs, false, &s));
+    for (int i = 0; i < 5; i++) gpu_try(ct_stepper_step(&s));
+    gpu_try(ct_stepper_settle(&s));
+    double began = seconds();
+    gpu_try(ct_stepper_step(&s));
+    gpu_try(ct_stepper_settle(&s));
+    const int steps = (int)fmin(200, fmax(2, 0.3 / (seconds() - began)));
+    for (int round = 0; round < ROUNDS; round++) {
+        began = seconds();
+        for (int i = 0; i < steps; i++) gpu_try(ct_stepper_step(&s));
+        gpu_try(ct_stepper_settle(&s));
+        taken[round] = (seconds() - began) / steps;
+    }
+    qsort(taken, ROUNDS, sizeof *taken, by_size);
+    const double t = taken[ROUNDS / 2], tokens = (double)(c.batch * c.model.tokens);
+    double       bound = 0;
+    for (int l = 0; l < 3; l++) {
+        const ct_record_list *list = l == 0 ? &s.network.forward : l == 1 ? &s.network.backward : &s.network.after;
+        for (size_t i = 0; i < list->count; i++)
+            bound += bound_of(list->at[i].op, &list->at[i].params, s.network.dtype);
+    }
+    printf("  %-28s %-15s %8.3f ms a step %10.0f tokens/s %7.1f TFLOP/s %4.0f%% (fastest %.3f, slowest %.3f ms)\n",
+           b->name, precision, t * 1e3, tokens / t, s.network.flops / t * 1e-12, 100 * bound / t, taken[0] * 1e3,
+           taken[ROUNDS - 1] * 1e3);
+    fflush(stdout);
+    ct_stepper_close(&s);
+    ct_arena_free(&arena);
+}
+
+static bool wanted(const char *name, int count, char **names) {
+    for (int i = 0; i < count; i++)
+        if (strstr(name, names[i])) return true;
+    return count == 0;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2 || (strcmp(argv[1], "ops") != 0 && strcmp(argv[1], "steps") != 0)) {
+        fprintf(stderr, "usage: bench ops [NAME ...] | bench steps\n");
+        return 2;
+    }
+    gpu_open(CT_PRECISION_FP32);
+    measure_card();
+    if (!strcmp(argv[1], "ops")) {
+        for (size_t i = 0; i < CT_COUNT(bench_cases); i++)
+            for (int dtype = 0; dtype < 2 && wanted(bench_cases[i].name, argc - 2, argv + 2); dtype++)
+                bench_op(&bench_cases[i], dtype ? CT_F32 : CT_BF16);
+        return 0;
+    }
+    ct_dataset songs;
+    ct_device_close(gpu);
+    songs_in_memory(&songs, 96, 60, 90);
+    for (size_t i = 0; i < CT_COUNT(models); i++) {
+        bench_steps(&models[i], "precision=bf16", &songs);
+        bench_steps(&models[i], "precision=tf32", &songs);
+        bench_steps(&models[i], "precision=fp32", &songs);
+    }
+    ct_arena_free(&songs.arena);
+    return 0;
+}
