@@ -126,14 +126,16 @@ EMULATED := $(if $(CT_CXX),$(if $(filter release debug,$(PROFILE)),$(addprefix $
 # ---------------------------------------------------------------- the host's half of kernels/cuda
 # What calls NVIDIA's libraries needs their headers; what calls that does not.
 CUDA_CFLAGS := $(if $(NVCC),-isystem $(dir $(NVCC))../include)
-CUDA_OBJ := $(addprefix $(B)/kernels/cuda/,$(if $(NVCC),gemm.o device.o) gemm_file.o linear.o backend.products.o)
+CUDNN_HEADER := $(if $(NVCC),$(firstword $(wildcard $(dir $(NVCC))../include/cudnn.h /usr/include/cudnn.h)))
+CUDA_OBJ := $(addprefix $(B)/kernels/cuda/,$(if $(NVCC),gemm.o device.o) $(if $(CUDNN_HEADER),cudnn.o sdpa.o,cudnn_none.o) \
+	gemm_file.o linear.o backend.products.o)
 $(CUDA_OBJ): ALL_CFLAGS += -fPIC
 # the table of ops with those that are products of matrices
 $(B)/kernels/cuda/backend.products.o: kernels/cuda/backend.c $(STAMP) | $(CONFIG) require
 	$(call say,CC,"$< (products)")
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -DCT_HAVE_CUBLASLT -MMD -MP -c $< -o $@
-$(B)/kernels/cuda/gemm.o $(B)/kernels/cuda/device.o: ALL_CFLAGS += $(CUDA_CFLAGS)
+$(addprefix $(B)/kernels/cuda/,gemm.o device.o cudnn.o sdpa.o): ALL_CFLAGS += $(CUDA_CFLAGS)
 
 # ---------------------------------------------------------------- doubles of NVIDIA's libraries (tests/standin)
 # Behind NVIDIA's headers, so only where a toolkit is. Host code of kernels/cuda is linked with them instead of the libraries.
@@ -274,7 +276,9 @@ $(GPU_SRC:%.c=$(B)/%.o): ALL_CFLAGS += -Itests
 $(B)/gpu/%: $(B)/tests/gpu/%.o $(LIB) | $(CUDA_LIBRARY)
 	$(call say,GPU,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -rdynamic $(filter %.o,$^) -Wl,--whole-archive $(LIB) -Wl,--no-whole-archive $(LIBS) $(CMOCKA_LIBS) -o $@
+	$(Q)$(CC) -rdynamic $(filter %.o,$^) -Wl,--whole-archive $(LIB) -Wl,--no-whole-archive $(GPU_LIBS) $(LIBS) $(CMOCKA_LIBS) -o $@
+# It calls what device.h has not, so the library is linked with it and not loaded when it runs.
+$(B)/gpu/test_sdpa: GPU_LIBS := -L$(dir $(CUDA_LIBRARY)) -l:$(notdir $(CUDA_LIBRARY)) -Wl,-rpath,'$$ORIGIN/../..' -Wl,-rpath-link,$(CUDA_LIB_DIR)
 .SECONDARY: $(GPU_SRC:%.c=$(B)/%.o)
 
 $(LIB): $(OBJ)

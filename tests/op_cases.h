@@ -18,8 +18,9 @@
 
 #define TEST_INLINE static inline __attribute__((unused))
 
-/* FOURS: few numbers, in rows of a multiple of four; each array in turn may be shifted */
-enum { WHOLE = 1, NO_CHORD = 2, SONGS = 4, LONG_RUN = 8, FOURS = 16 };
+/* FOURS: few numbers, in rows of a multiple of four; each array in turn may be shifted. UNTURNED: attention whose
+ * rotation turns by nothing */
+enum { WHOLE = 1, NO_CHORD = 2, SONGS = 4, LONG_RUN = 8, FOURS = 16, UNTURNED = 32 };
 
 typedef struct op_case {
     ct_op       op;
@@ -74,6 +75,7 @@ TEST_INLINE float real_value(const op_case *c, const char *field, int64_t i) {
     bool      cosine = !strncmp(field, "cosine", 6), sine = !strncmp(field, "sine", 4);
     ct_philox x = draw(c, cosine || sine ? "angle" : field, i);
     float     u = 2 * ct_philox_float(x.word[0]) - 1;
+    if (c->flags & UNTURNED && (cosine || sine)) return cosine ? 1 : 0;
     if (cosine) return cosf(3 * u);
     if (sine) return sinf(3 * u);
     if (c->flags & WHOLE && c->op == CT_OP_sample) return i % 2 ? -0.0f : (float)-(int)ct_philox_below(x.word[0], 3);

@@ -14,6 +14,9 @@ static ct_status (*after_each)(void);
 void ct_cuda_use_stream(struct CUstream_st *used) {
     stream = used;
 }
+struct CUstream_st *ct_cuda_stream(void) {
+    return stream;
+}
 void ct_cuda_after_each(ct_status (*call)(void)) {
     after_each = call;
 }

@@ -45,9 +45,11 @@ CT_CUDA_OPS(CT_CUDA_DECLARE)
 CT_CUDA_PRODUCTS(CT_CUDA_DECLARE)
 
 /* Its ops go to the stream that was named last, at first the default one; one thread calls it. */
-const ct_backend *ct_backend_cuda(void);
-void              ct_cuda_use_stream(struct CUstream_st *stream);
+const ct_backend   *ct_backend_cuda(void);
+void                ct_cuda_use_stream(struct CUstream_st *stream);
+/* That stream. */
+struct CUstream_st *ct_cuda_stream(void);
 /* Call this after each op; what it returns is the op's status. NULL: nothing. */
-void              ct_cuda_after_each(ct_status (*call)(void));
+void                ct_cuda_after_each(ct_status (*call)(void));
 
 #endif

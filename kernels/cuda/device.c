@@ -10,6 +10,7 @@
 #include "kernels/cuda/device.h"
 
 #include "kernels/cuda/cuda.h"
+#include "kernels/cuda/cudnn.h"
 #include "kernels/cuda/gemm.h"
 #include "kernels/cuda/linear.h"
 
@@ -139,6 +140,7 @@ static ct_status plan(ct_op op, const ct_params *params, ct_op next, const ct_pa
 
 static void close_gpu(void) {
     ct_cuda_gemm_close();
+    ct_cuda_cudnn_close();
     ct_cuda_use_stream(NULL);
     if (workspace) (void)cudaFree(workspace);
     workspace = NULL;
