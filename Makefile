@@ -15,6 +15,7 @@ BIN := $(if $(filter release,$(PROFILE)),build/cantus,$(B)/cantus)
 Q   := $(if $(filter 1,$(V)),,@)
 say  = $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n' $(1) $(2))
 
+comma := ,
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -139,8 +140,12 @@ $(addprefix $(B)/kernels/cuda/,gemm.o device.o cudnn.o sdpa.o): ALL_CFLAGS += $(
 
 # ---------------------------------------------------------------- doubles of NVIDIA's libraries (tests/standin)
 # Behind NVIDIA's headers, so only where a toolkit is. Host code of kernels/cuda is linked with them instead of the libraries.
-STANDIN_TESTS := $(wildcard tests/standin/test_*)
-STANDIN_OBJ := $(patsubst %.cpp,$(B)/%.o,$(filter-out $(STANDIN_TESTS),$(wildcard tests/standin/*.cpp)))
+# Without cuDNN's headers its double and its tests are left out.
+OF_CUDNN := $(if $(CUDNN_HEADER),,tests/standin/cudnn.cpp $(wildcard tests/standin/test_cudnn*))
+STANDIN_TESTS := $(filter-out $(OF_CUDNN),$(wildcard tests/standin/test_*))
+# what is looked up when a program runs
+STANDIN_ENTRIES := -Wl,-u,ct_cuda_device_open$(if $(CUDNN_HEADER),$(comma)-u$(comma)cudnnGetVersion)
+STANDIN_OBJ := $(patsubst %.cpp,$(B)/%.o,$(filter-out $(STANDIN_TESTS) $(OF_CUDNN),$(wildcard tests/standin/*.cpp)))
 STANDIN_TEST_OBJ := $(addprefix $(B)/,$(addsuffix .o,$(basename $(STANDIN_TESTS))))
 STANDIN_CU := $(wildcard tests/standin/*.cu)
 STANDINS := $(if $(CUDA_CFLAGS),$(if $(EMULATED),$(foreach f,$(FLAVOURS),$(patsubst tests/standin/%,$(B)/tests/%_$(f),$(basename $(STANDIN_TESTS))))))
@@ -149,6 +154,9 @@ $(STANDIN_TEST_OBJ): ALL_CFLAGS += -Itests $(CUDA_CFLAGS)
 # The same descriptors by the library itself, where it is installed: they need no GPU.
 CUBLASLT := $(if $(NVCC),$(firstword $(wildcard $(dir $(NVCC))../lib64/libcublasLt.so $(dir $(NVCC))../lib/libcublasLt.so)))
 STANDINS += $(if $(STANDINS),$(if $(CUBLASLT),$(B)/tests/test_gemm_descriptors_real))
+CUDNN := $(if $(CUDNN_HEADER),$(firstword $(wildcard $(dir $(NVCC))../lib64/libcudnn.so.9 $(dir $(NVCC))../lib/libcudnn.so.9)))
+STANDINS += $(if $(STANDINS),$(if $(CUDNN),$(B)/tests/test_cudnn_descriptors_real))
+$(B)/tests/standin/test_cudnn_descriptors.o: ALL_CFLAGS += -DCUDA_STUB='"$(dir $(CUDNN))stubs/libcuda.so"'
 .SECONDARY: $(STANDIN_OBJ) $(STANDIN_TEST_OBJ) $(CUDA_OBJ) $(foreach f,$(FLAVOURS),$(STANDIN_CU:%.cu=$(B)/%.$(f).o))
 
 # A change of a compiler or its flags rebuilds what is made with them: $(call remember,NAME,TEXT) writes build/<profile>/NAME
@@ -245,17 +253,20 @@ $(B)/tests/%_$(1): $(B)/tests/emulator/%.o $(B)/libemulator_$(1).a $(LIB)
 	$$(Q)$$(CT_CXX) $$^ $$(LIBS) $$(CMOCKA_LIBS) -o $$@
 $(B)/tests/%_$(1): $(B)/tests/standin/%.o $(STANDIN_CU:%.cu=$(B)/%.$(1).o) $(B)/libcuda_host.a $(B)/libstandin.a $(B)/libemulator_$(1).a $(LIB)
 	$$(call say,TEST,$$@)
-	$$(Q)$$(CT_CXX) -rdynamic -Wl,-u,ct_cuda_device_open $$^ $$(LIBS) $$(CMOCKA_LIBS) -o $$@
+	$$(Q)$$(CT_CXX) -rdynamic $$(STANDIN_ENTRIES) $$^ $$(LIBS) $$(CMOCKA_LIBS) -o $$@
 endef
 $(foreach f,$(FLAVOURS),$(eval $(call flavour_rule,$(f))))
 $(B)/tests/test_gemm_descriptors_real: $(B)/tests/standin/test_gemm_descriptors.o $(B)/libcuda_host.a $(LIB)
 	$(call say,TEST,$@)
 	$(Q)$(CC) $^ $(CUBLASLT) -Wl,-rpath,$(dir $(CUBLASLT)) $(LIBS) $(CMOCKA_LIBS) -o $@
+$(B)/tests/test_cudnn_descriptors_real: $(B)/tests/standin/test_cudnn_descriptors.o $(B)/libcuda_host.a $(LIB)
+	$(call say,TEST,$@)
+	$(Q)$(CC) $^ -Wl,-rpath,$(dir $(CUDNN)) $(LIBS) $(CMOCKA_LIBS) -o $@
 # The whole program with the doubles in the libraries' place: device: cuda on the emulator.
 STANDIN_BIN := $(if $(STANDINS),$(B)/cantus_standin)
 $(B)/cantus_standin: $(B)/core/main.o $(B)/libcuda_host.a $(B)/libstandin.a $(B)/libemulator_fast.a $(LIB)
 	$(call say,LD,$@)
-	$(Q)$(CT_CXX) -rdynamic -Wl,-u,ct_cuda_device_open $^ $(LIBS) -o $@
+	$(Q)$(CT_CXX) -rdynamic $(STANDIN_ENTRIES) $^ $(LIBS) -o $@
 $(B)/libcuda_host.a: $(CUDA_OBJ)
 $(B)/libstandin.a: $(STANDIN_OBJ)
 $(B)/libcuda_host.a $(B)/libstandin.a:
