@@ -127,7 +127,6 @@ EMULATED := $(if $(CT_CXX),$(if $(filter release debug,$(PROFILE)),$(addprefix $
 # ---------------------------------------------------------------- the host's half of kernels/cuda
 # What calls NVIDIA's libraries needs their headers; what calls that does not.
 CUDA_CFLAGS := $(if $(NVCC),-isystem $(dir $(NVCC))../include)
-CUDNN_HEADER := $(if $(NVCC),$(firstword $(wildcard $(dir $(NVCC))../include/cudnn.h /usr/include/cudnn.h)))
 CUDA_OBJ := $(addprefix $(B)/kernels/cuda/,$(if $(NVCC),gemm.o device.o) $(if $(CUDNN_HEADER),cudnn.o sdpa.o,cudnn_none.o) \
 	gemm_file.o linear.o backend.products.o)
 $(CUDA_OBJ): ALL_CFLAGS += -fPIC
@@ -141,7 +140,7 @@ $(addprefix $(B)/kernels/cuda/,gemm.o device.o cudnn.o sdpa.o): ALL_CFLAGS += $(
 # ---------------------------------------------------------------- doubles of NVIDIA's libraries (tests/standin)
 # Behind NVIDIA's headers, so only where a toolkit is. Host code of kernels/cuda is linked with them instead of the libraries.
 # Without cuDNN's headers its double and its tests are left out.
-OF_CUDNN := $(if $(CUDNN_HEADER),,tests/standin/cudnn.cpp $(wildcard tests/standin/test_cudnn*))
+OF_CUDNN := $(if $(CUDNN_HEADER),,tests/standin/cudnn.cpp $(wildcard tests/standin/test_cudnn*) tests/standin/test_second_opinion.c)
 STANDIN_TESTS := $(filter-out $(OF_CUDNN),$(wildcard tests/standin/test_*))
 # what is looked up when a program runs
 STANDIN_ENTRIES := -Wl,-u,ct_cuda_device_open$(if $(CUDNN_HEADER),$(comma)-u$(comma)cudnnGetVersion)
@@ -156,7 +155,6 @@ CUBLASLT := $(if $(NVCC),$(firstword $(wildcard $(dir $(NVCC))../lib64/libcublas
 STANDINS += $(if $(STANDINS),$(if $(CUBLASLT),$(B)/tests/test_gemm_descriptors_real))
 CUDNN := $(if $(CUDNN_HEADER),$(firstword $(wildcard $(dir $(NVCC))../lib64/libcudnn.so.9 $(dir $(NVCC))../lib/libcudnn.so.9)))
 STANDINS += $(if $(STANDINS),$(if $(CUDNN),$(B)/tests/test_cudnn_descriptors_real))
-$(B)/tests/standin/test_cudnn_descriptors.o: ALL_CFLAGS += -DCUDA_STUB='"$(dir $(CUDNN))stubs/libcuda.so"'
 .SECONDARY: $(STANDIN_OBJ) $(STANDIN_TEST_OBJ) $(CUDA_OBJ) $(foreach f,$(FLAVOURS),$(STANDIN_CU:%.cu=$(B)/%.$(f).o))
 
 # A change of a compiler or its flags rebuilds what is made with them: $(call remember,NAME,TEXT) writes build/<profile>/NAME
@@ -261,7 +259,7 @@ $(B)/tests/test_gemm_descriptors_real: $(B)/tests/standin/test_gemm_descriptors.
 	$(Q)$(CC) $^ $(CUBLASLT) -Wl,-rpath,$(dir $(CUBLASLT)) $(LIBS) $(CMOCKA_LIBS) -o $@
 $(B)/tests/test_cudnn_descriptors_real: $(B)/tests/standin/test_cudnn_descriptors.o $(B)/libcuda_host.a $(LIB)
 	$(call say,TEST,$@)
-	$(Q)$(CC) $^ -Wl,-rpath,$(dir $(CUDNN)) $(LIBS) $(CMOCKA_LIBS) -o $@
+	$(Q)$(CC) $^ -Wl,-rpath,$(dir $(CUDNN))stubs:$(dir $(CUDNN)) $(LIBS) $(CMOCKA_LIBS) -o $@
 # The whole program with the doubles in the libraries' place: device: cuda on the emulator.
 STANDIN_BIN := $(if $(STANDINS),$(B)/cantus_standin)
 $(B)/cantus_standin: $(B)/core/main.o $(B)/libcuda_host.a $(B)/libstandin.a $(B)/libemulator_fast.a $(LIB)
@@ -350,7 +348,7 @@ test-kernels: ready ## the kernels in every order of threads, also as PTX of eac
 
 test-cuda: ready ## device: cuda without a GPU: the host's code on doubles of NVIDIA's libraries, kernels on the emulator
 	@$(MAKE) --no-print-directory all $(STANDINS) $(STANDIN_BIN)
-	@tests/run --only 'test_(gemm|runtime|training)|e2e/(cuda|standin)' $(BIN) $(B)
+	@tests/run --only 'test_(gemm|cudnn|second_opinion|runtime|training)|e2e/(cuda|standin)' $(BIN) $(B)
 
 # what tests/mutants/trial.py builds and runs with
 PARITY := $(foreach f,$(FLAVOURS),$(B)/tests/test_cuda_parity_$(f))

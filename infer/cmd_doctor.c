@@ -15,6 +15,7 @@ typedef struct ct_facts { /* what was found */
     double memory, gemm; /* bytes; flop/s */
     bool   gpu;          /* one that `device: cuda` would take */
     char   cuda[512];    /* it, or why there is none */
+    char   cudnn[512];   /* its second opinion, or why there is none; "": no GPU */
 } ct_facts;
 
 static ct_facts find_facts(void) {
@@ -32,7 +33,12 @@ static ct_facts find_facts(void) {
     const ct_device *gpu;
     found.gpu = ct_device_open(&(ct_device_choice){.kind = CT_ON_CUDA}, &gpu) == CT_OK;
     snprintf(found.cuda, sizeof found.cuda, "%s", found.gpu ? ct_device_describe(gpu) : ct_message());
-    if (found.gpu) ct_device_close(gpu);
+    if (found.gpu) {
+        const char *by = NULL;
+        const bool  second = gpu->log_softmax(NULL, NULL, 0, 0, &by) == CT_OK;
+        snprintf(found.cudnn, sizeof found.cudnn, "%s", second ? by : ct_message());
+        ct_device_close(gpu);
+    }
     found.online = sysconf(_SC_NPROCESSORS_ONLN);
     found.memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGE_SIZE);
     found.gemm = ct_cpu_measure_gemm();
@@ -44,6 +50,7 @@ static const struct {
 } variables[] = {{"CANTUS_ISA", "overrides the instruction set"},
                  {"CANTUS_GEMM", "own: our loops in place of the library's"},
                  {"CANTUS_CUDA_LIBRARY", "the GPU's library, in place of the one beside the program"},
+                 {"CANTUS_CUDNN_LIBRARY", "cuDNN, in place of the libcudnn.so.9 that the system finds"},
                  {"CANTUS_CUDA_SYNC", "1: each op on the GPU is waited for"},
                  {"CUDA_VISIBLE_DEVICES", "which GPUs the driver shows"},
                  {"OMP_NUM_THREADS", "sets the threads"},
@@ -60,6 +67,7 @@ static void print_facts(const ct_facts *found) {
     }
     printf("matrices    %s, %.0f GFLOP/s (fp32, 512 x 512 x 512)\n", ct_cpu_gemm(), found->gemm / 1e9);
     printf("GPU         %s\n", found->cuda);
+    if (found->gpu) printf("evaluation  %s\n", found->cudnn);
 }
 
 static ct_status print_facts_json(const ct_facts *found) {
@@ -80,6 +88,7 @@ static ct_status print_facts_json(const ct_facts *found) {
     ct_json_set(root, "sgemm_flops_per_second", ct_json_new_real(found->gemm));
     ct_json_set(root, "gpu", ct_json_new_bool(found->gpu));
     ct_json_set(root, "cuda", ct_json_new_text(found->cuda));
+    if (found->gpu) ct_json_set(root, "cudnn", ct_json_new_text(found->cudnn));
     ct_json_set(root, "environment", environment);
     return ct_json_say(root);
 }

@@ -23,6 +23,22 @@ static ct_status check_same_columns(const ct_model *m, const ct_stage_data *s, c
                 : ct_fail(CT_EFAIL, "%s: was trained on other columns or another vocabulary than %s has", path, data);
 }
 
+/* On a GPU: whose log p they are. */
+static void tell_whose(const ct_comparison *c, const ct_device *on) {
+    const char *by = NULL;
+    double      apart = 0;
+    if (!ct_device_apart(on)) return;
+    for (int i = 0; i < c->count; i++) {
+        if (!c->rival[i].scores.by) continue;
+        by = c->rival[i].scores.by;
+        apart = c->rival[i].scores.apart > apart ? c->rival[i].scores.apart : apart;
+    }
+    if (by)
+        ct_log("log p by %s; losses by our own op differ by at most %.1e", by, apart);
+    else if (on->log_softmax(NULL, NULL, 0, 0, &by) != CT_OK)
+        ct_log("log p by our own op, without a second opinion: %s", ct_message());
+}
+
 static ct_status score_network(const ct_evaluate_config *config, const ct_dataset *d, ct_model *m, ct_comparison *c) {
     const int          stage = c->what.stage;
     ct_network         network;
@@ -50,17 +66,19 @@ static ct_status score_network(const ct_evaluate_config *config, const ct_datase
         if (status == CT_OK) status = ct_stop_check();
     }
     if (status == CT_OK && groups > 1) status = ct_comparison_network(c, &network, "all of these unknown", every);
+    if (status == CT_OK) tell_whose(c, o.device);
     ct_network_free(&network);
     ct_device_close(o.device);
     return status;
 }
 
 static ct_status evaluate_stage(const ct_evaluate_config *config, const ct_dataset *d, int stage, ct_json *list) {
-    const ct_held_out what = {.dataset = d, .stage = stage, .split = (ct_split)config->split, .songs = config->songs};
-    const char       *name = config->model[stage];
-    ct_comparison     c;
-    ct_model          m = {0};
-    char              path[4200];
+    const ct_held_out what = {
+        .dataset = d, .stage = stage, .split = (ct_split)config->split, .songs = config->songs, .second = true};
+    const char   *name = config->model[stage];
+    ct_comparison c;
+    ct_model      m = {0};
+    char          path[4200];
     if (!d->stage[stage].present) return ct_fail(CT_EFAIL, "%s: has no %s rows", d->path, ct_stage_names[stage]);
     if (*name) {
         CT_TRY(ct_context(ct_model_find(name, path, sizeof path), "%s",

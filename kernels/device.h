@@ -44,6 +44,9 @@ typedef struct ct_device {
     ct_status (*queue_wait)(ct_queue queue, ct_event *event); /* what is put on the queue from now on */
     /* what the op will need to run, alone or with the next one (its params NULL: there is none); may allocate */
     ct_status (*plan)(ct_op op, const ct_params *params, ct_op next, const ct_params *next_params);
+    /* to[rows][vocabulary] = log softmax of logits, both on the device, by a library that has no line of ours: a second
+     * opinion. *by: its name. CT_EFAIL where there is none, in a sentence. rows 0 only asks. */
+    ct_status (*log_softmax)(const float *logits, float *to, int64_t rows, int64_t vocabulary, const char **by);
     ct_status (*replay)(ct_graph **graph, ct_enqueue enqueue, void *context);
     void (*graph_free)(ct_graph *graph);
     void (*close)(void);

@@ -253,6 +253,7 @@ static ct_json *rival_json(const ct_rival *r) {
     ct_json_set(o, "name", ct_json_new_text(r->name));
     ct_json_set(o, "unknown", unknown);
     ct_json_set(o, "measures", measures);
+    if (r->scores.by) ct_json_set(o, "log_p", ct_json_new_text(r->scores.by));
     if (r->difference) {
         ct_json_set(o, "reference", ct_json_new_text(r->reference));
         ct_json_set(o, "difference", differences);

@@ -3,6 +3,7 @@
 
 #include "core/log.h"
 
+#include <math.h>
 #include <string.h>
 
 typedef struct ct_reader { /* which song and row a line of the batch reads next */
@@ -21,6 +22,47 @@ static double logit(const ct_place *p, int token) {
 
 static double log_p(const void *context, int token) {
     return logit(context, token) - ((const ct_place *)context)->log_sum;
+}
+
+/* ---- a second opinion */
+/* Two losses of the same logits. Each sums V exponentials in float, in an order of its own: wrong by V 2^-24 of the sum
+ * at most; rounds them by 2^-23 each, and the logits' difference, the logarithm and the result by 2^-24 of the loss. */
+static bool alike(double loss, double other, int64_t vocabulary) {
+    const double allowed = 0x1p-23 * (double)vocabulary + 0x1p-21 * (1 + fabs(other));
+    return loss == other || fabs(loss - other) <= allowed || (isnan(loss) && isnan(other));
+}
+
+static double given_log_p(const void *context, int token) {
+    return (double)((const float *)context)[token];
+}
+
+static ct_status add_by_other(ct_network *n, const ct_batch *b, ct_scores *scores) {
+    const int64_t V = n->model->vocabulary_size;
+    const float  *log_p_of_all, *loss;
+    CT_TRY(ct_network_see_log_p(n, &log_p_of_all, &loss));
+    for (int64_t line = 0; line < b->batch; line++)
+        for (int64_t t = 0; t < b->tokens; t++) {
+            const int64_t i = line * b->tokens + t, row = line * n->tokens + t;
+            const int32_t target = b->target[i];
+            if (target < 0) continue;
+            const float *of_row = log_p_of_all + row * V;
+            const double own = (double)loss[row], other = -(double)of_row[target];
+            if (!alike(own, other, V))
+                return ct_fail(CT_EFAIL,
+                               "the loss of a token is %.9g by %s and %.9g by the %s backend: more than rounding "
+                               "(hint: please report it)",
+                               other, scores->by, own, n->device->name);
+            scores->apart = fmax(scores->apart, fabs(own - other));
+            ct_scores_add(scores, b->song[i], target, b->open[i], given_log_p, of_row);
+        }
+    return CT_OK;
+}
+
+/* Its name; NULL: there is none, or it was not asked for. */
+static const char *second_opinion(const ct_held_out *what, const ct_network *n) {
+    const char *by = NULL;
+    if (!what->second || !ct_device_apart(n->device)) return NULL;
+    return n->device->log_softmax(NULL, NULL, 0, 0, &by) == CT_OK ? by : NULL;
 }
 
 static ct_status add(ct_network *n, const ct_batch *b, ct_scores *scores) {
@@ -93,7 +135,7 @@ static ct_status read_all(ct_network *n, const ct_held_out *what, const int64_t 
         CT_TRY(ct_network_fill(n, b));
         CT_TRY(ct_network_forward(n));
         CT_TRY(ct_network_remember(n));
-        CT_TRY(add(n, b, scores));
+        CT_TRY((scores->by ? add_by_other : add)(n, b, scores));
         ct_progress_at(&progress, next, "");
     }
     ct_progress_end(&progress);
@@ -119,6 +161,7 @@ ct_status ct_held_out_network(const ct_held_out *what, ct_network *n, ct_arena *
     if (status == CT_OK)
         status =
             ct_scores_make((const char *const *)n->model->vocabulary, n->model->vocabulary_size, count, arena, out);
+    if (status == CT_OK) out->by = second_opinion(what, n);
     if (status == CT_OK) status = ct_network_memory_save(n, memory);
     if (status == CT_OK) {
         for (int64_t i = 0; i < n->batch; i++) readers[i].song = -1;

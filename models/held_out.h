@@ -6,8 +6,13 @@
  * when the model writes. No dropout, no transposition; all columns known, or one
  * group of them (rhythm, section, key, next chord, bars left) unknown throughout.
  *
+ * A second opinion: log p by cuDNN on a GPU that has it, and the loss of our op
+ * checked against each. Training does without: its numbers are then the same
+ * whatever is installed beside it.
+ *
  * Owner: the caller. The network's memory is put back afterwards.
- * Fails: CT_ENOMEM; CT_ESTOP within a batch of a wish to stop.
+ * Fails: CT_ENOMEM; CT_ESTOP within a batch of a wish to stop; CT_EFAIL where the
+ * two opinions differ by more than rounding, or the device fails.
  */
 #ifndef CT_MODELS_HELD_OUT_H
 #define CT_MODELS_HELD_OUT_H
@@ -21,6 +26,7 @@ typedef struct ct_held_out {
     ct_split          split;
     int64_t           songs;   /* at most so many of the split, 0: all */
     unsigned          unknown; /* bit g: the columns of ct_group g are made unknown */
+    bool              second;  /* ask for a second opinion, where the device has one */
 } ct_held_out;
 
 /* Scores of the songs, in the order of the split; they lie in the arena. */

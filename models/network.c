@@ -485,6 +485,7 @@ void ct_network_free(ct_network *network) {
     for (int i = 0; i < 4; i++) ct_device_forget(network->device, &network->graphs[i / 2][i % 2]);
     ct_inlet_close(&network->inlet);
     ct_arena_free(&network->arrays);
+    if (network->widened) network->device->release(network->widened);
     if (network->block) network->device->release(network->block);
     ct_arena_free(&network->arena);
     *network = (ct_network){0};

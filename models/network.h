@@ -80,6 +80,7 @@ typedef struct ct_network {
     uint8_t  *tensor_decay;
     ct_graph *graphs[2][2]; /* of ct_network_step, by whether it begins and ends an update */
     void     *seen;         /* the host's copy of logits and loss, on a device apart */
+    void     *widened;      /* there: logits of bf16 as floats, for ct_network_see_log_p */
     double    flops;        /* of one forward and backward pass */
 } ct_network;
 
@@ -113,6 +114,9 @@ CT_NODISCARD ct_status ct_network_fill(ct_network *network, const ct_batch *batc
 CT_NODISCARD ct_status ct_network_forward(ct_network *network);
 /* What it left, for the host to read: in float, of a model in double in double. */
 CT_NODISCARD ct_status ct_network_see(ct_network *network, const void **logits, const void **loss);
+/* The same with log p for logits, by a device's library that is not ours (log_softmax in kernels/device.h); the
+ * device's logits are gone then. */
+CT_NODISCARD ct_status ct_network_see_log_p(ct_network *network, const float **log_p, const float **loss);
 /* Backward pass: adds to gradients. step.loss_scale is what each target's loss counts. */
 CT_NODISCARD ct_status ct_network_backward(ct_network *network);
 /* Take the window into the memory (after the backward pass that needed the old one). */

@@ -77,18 +77,47 @@ ct_status ct_network_forward(ct_network *n) {
     return ct_records_run(&n->forward, n->backend);
 }
 
+static size_t logit_count(const ct_network *n) {
+    return (size_t)(n->batch * n->tokens * n->model->vocabulary_size);
+}
+
+/* Losses to the host's copy, which has room for logits before them. */
+static ct_status see_losses(ct_network *n, float **loss) {
+    const size_t rows = (size_t)(n->batch * n->tokens);
+    if (!n->seen) n->seen = CT_NEW(&n->arena, float, logit_count(n) + rows);
+    if (!n->seen) return CT_ENOMEM;
+    *loss = (float *)n->seen + logit_count(n);
+    return ct_network_copy(n, *loss, n->loss, rows * sizeof **loss);
+}
+
 ct_status ct_network_see(ct_network *n, const void **logits, const void **loss) {
-    const size_t rows = (size_t)(n->batch * n->tokens), count = rows * (size_t)n->model->vocabulary_size;
+    float *losses;
     *logits = n->logits;
     *loss = n->loss;
     if (!ct_device_apart(n->device)) return CT_OK;
-    if (!n->seen) n->seen = CT_NEW(&n->arena, float, count + rows);
-    if (!n->seen) return CT_ENOMEM;
-    float *losses = (float *)n->seen + count;
-    CT_TRY(ct_network_copy(n, n->seen, n->logits, count * ct_dtype_size(n->dtype)));
-    CT_TRY(ct_network_copy(n, losses, n->loss, rows * sizeof *losses));
-    if (n->dtype == CT_BF16) ct_bf16_widen(n->seen, count, n->seen);
+    CT_TRY(see_losses(n, &losses));
+    CT_TRY(ct_network_copy(n, n->seen, n->logits, logit_count(n) * ct_dtype_size(n->dtype)));
+    if (n->dtype == CT_BF16) ct_bf16_widen(n->seen, logit_count(n), n->seen);
     *logits = n->seen;
+    *loss = losses;
+    return CT_OK;
+}
+
+ct_status ct_network_see_log_p(ct_network *n, const float **log_p, const float **loss) {
+    const size_t bytes = logit_count(n) * sizeof(float);
+    const void  *logits, *by_op;
+    const char  *by;
+    float       *losses, *at = n->logits;
+    if (n->dtype == CT_BF16) { /* widened by the host, which has done it anyway */
+        CT_TRY(ct_network_see(n, &logits, &by_op));
+        if (!n->widened) CT_TRY(n->device->alloc(bytes, &n->widened));
+        CT_TRY(ct_network_copy(n, n->widened, logits, bytes));
+        at = n->widened;
+    }
+    CT_TRY(n->device->log_softmax(at, at, n->batch * n->tokens, n->model->vocabulary_size, &by));
+    CT_TRY(see_losses(n, &losses));
+    CT_TRY(ct_network_copy(n, n->seen, at, bytes));
+    *log_p = n->seen;
     *loss = losses;
     return CT_OK;
 }

@@ -34,6 +34,9 @@ typedef struct ct_scores {
     int8_t   *quality; /* of each token: class of a QUAL 0..6, else -1 */
     int64_t   songs;
     ct_tally *at; /* [songs][measures] */
+
+    const char *by;    /* of a network: the library whose log p these are; NULL: our own */
+    double      apart; /* then: the most, in nats, that the loss of our own op differs */
 } ct_scores;
 
 /* log p of a token at the place being scored. */

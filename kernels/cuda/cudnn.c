@@ -100,7 +100,7 @@ const char *ct_cuda_cudnn_name(void) {
 static ct_status softmax(const ct_cudnn *dnn, cudnnTensorDescriptor_t rows_of, const float *logits, float *to,
                          int64_t rows, int64_t vocabulary, struct CUstream_st *stream) {
     static const float one = 1, none = 0;
-    cudnnHandle_t      opened;
+    cudnnHandle_t      opened = NULL;
     CT_TRY(ct_cudnn_handle(stream, &opened));
     CT_CUDNN_TRY(dnn, cudnnSetTensor4dDescriptor, rows_of, CUDNN_TENSOR_NCHW, CUDNN_DATA_FLOAT, (int)rows,
                  (int)vocabulary, 1, 1);

@@ -138,6 +138,12 @@ static ct_status plan(ct_op op, const ct_params *params, ct_op next, const ct_pa
     return op == CT_OP_linear_backward ? ct_cuda_linear_backward_plan(params) : CT_OK;
 }
 
+static ct_status log_softmax(const float *logits, float *to, int64_t rows, int64_t vocabulary, const char **by) {
+    CT_TRY(ct_cuda_cudnn_open());
+    *by = ct_cuda_cudnn_name();
+    return ct_cuda_log_softmax(logits, to, rows, vocabulary, streams[CT_QUEUE_COMPUTE]);
+}
+
 static void close_gpu(void) {
     ct_cuda_gemm_close();
     ct_cuda_cudnn_close();
@@ -208,6 +214,7 @@ ct_status ct_cuda_device_open(bool tf32, const ct_device **out) {
                          .event_wait = event_wait,
                          .queue_wait = queue_wait,
                          .plan = plan,
+                         .log_softmax = log_softmax,
                          .replay = each ? NULL : replay, /* nothing can be waited for while it is recorded */
                          .graph_free = graph_free,
                          .close = close_gpu};

@@ -66,6 +66,18 @@ check 'alone, the same bytes' write alone "$GPU" device=cuda count=1
 check 'as in the batch' cmp "$T/alone/piece-0001.mid" "$T/pieces-gpu/piece-0001.mid"
 check 'held-out songs on the GPU' "$GPU" evaluate configs/evaluate.yaml data.path="$T/data" models.backbone="$T/backbone-cpu" models.melody= data.songs=1 \
     unknown=false counts.order=0 interval.samples=0 device=cuda
+held_out() { "$GPU" evaluate configs/evaluate.yaml data.path="$T/data" models.backbone="$T/backbone-cpu" models.melody= data.songs=1 \
+    unknown=false counts.order=0 interval.samples=0 device=cuda "$@" 2>&1; }
+if [ -x "$BUILD_FOLDER/tests/test_cudnn_fast" ]; then for precision in fp32 bf16; do
+    held_out precision=$precision >"$T/second"
+    check "log p by cuDNN ($precision)" grep -q '^log p by cuDNN [0-9.]*; losses by our own op differ by at most [0-9.]*e-0[5-9]$' "$T/second"
+done
+held_out --json >"$T/second"
+check 'named in JSON' grep -q '"log_p": "cuDNN 9' "$T/second"
+CANTUS_CUDNN_LIBRARY=/nowhere held_out >"$T/first"
+check 'by our own op where it is missing' grep -q "without a second opinion: cuDNN can't be loaded: /nowhere" "$T/first"
+check 'a doctor names it' bash -c '"$0" doctor | grep -q "^evaluation  cuDNN 9"' "$GPU"
+else skip 'no cuDNN: its double is not built'; fi
 check 'a doctor finds it' bash -c '"$0" doctor | grep -q "^GPU .*compute capability"' "$GPU"
 check 'and says why there is none' bash -c 'CANTUS_STANDIN_DEVICES=0 "$0" doctor | grep -q "^GPU .*the driver shows no GPU"' "$GPU"
 finish

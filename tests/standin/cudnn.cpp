@@ -175,8 +175,8 @@ static void run(const softmax &s) {
 }
 
 cudnnStatus_t cudnnSoftmaxForward(cudnnHandle_t handle, cudnnSoftmaxAlgorithm_t algorithm, cudnnSoftmaxMode_t mode,
-                                  const void *alpha, const cudnnTensorDescriptor_t x, const void *from,
-                                  const void *beta, const cudnnTensorDescriptor_t y, void *to) {
+                                  const void *alpha, cudnnTensorDescriptor_t x, const void *from, const void *beta,
+                                  cudnnTensorDescriptor_t y, void *to) {
     const site where = CALLER;
     if (!open(handle) || !made(x) || !made(y)) return wrong_at(where, "!handle || !srcDesc || !destDesc");
     if (!alpha || !beta || !from || !to) return wrong_at(where, "no alpha, beta or array");
