@@ -210,7 +210,7 @@ static bool time_way(ct_op op, const ct_params *params, const void *result, int6
     uint16_t    *first = last_row(result, &s, parts);
     const double ours = time_of(own_run, &o);
     if (peer_open(op, params, &p) != CT_OK || peer_run(&p) != CT_OK || gpu->wait() != CT_OK) {
-        printf("%-9s %5d x %5d %3d x %3d %10.1f us   cuDNN: %s\n", op == CT_OP_attention ? "forward" : "backward",
+        printf("%-9s %5d x %5d %3d x %3d %10.1f us   %s\n", op == CT_OP_attention ? "forward" : "backward",
                (int)s.batch, (int)s.tokens, (int)s.heads, (int)s.head, 1e6 * ours, ct_message());
         peer_close(&p);
         free(first);
@@ -236,12 +236,13 @@ static bool time_all(void) {
     printf("%-9s %13s %9s %13s %28s %25s\n", "", "batch x tokens", "heads", "ours", "cuDNN", "ours/cuDNN");
     for (size_t i = 0; i < CT_COUNT(shapes); i++) {
         const int64_t *s = shapes[i];
-        ct_params      forward = {.dtype = CT_BF16}, backward = {.dtype = CT_BF16};
+        ct_params      forward, backward;
         void          *memory[GPU_MOST_ARRAYS] = {0};
         forward.attention =
             (ct_attention){.batch = s[0], .tokens = s[1], .heads = s[2], .head = s[3], .scale = 1 / sqrt((double)s[3])};
         backward.attention_backward = (ct_attention_backward){
             .batch = s[0], .tokens = s[1], .heads = s[2], .head = s[3], .scale = 1 / sqrt((double)s[3])};
+        forward.dtype = backward.dtype = CT_BF16;
         take_all(&backward, &forward, memory);
         alike = time_way(CT_OP_attention, &forward, forward.attention.y, 1) && alike;
         alike = time_way(CT_OP_attention_backward, &backward, backward.attention_backward.dqkv, 3) && alike;
