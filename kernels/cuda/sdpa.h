@@ -4,8 +4,10 @@
  * bf16, with sums in float. Arrays are the op's own: qkv [batch][tokens][3][heads][head], y and dy
  * [batch][tokens][heads][head], lse [batch][heads][tokens] in float, dqkv as qkv.
  *
+ * ct_cuda_sdpa_support tells what needs no plan; that a GPU is too old for the library is told by the plan.
+ *
  * cuDNN takes attention as a graph of single steps (products, scale, comparison of indices, softmax), finds the pattern
- * and runs one fused kernel for it; the kernel is compiled when the plan is made, which takes a second or more.
+ * and runs one fused kernel for it; the kernel is compiled when the plan is made, which takes half a second or more.
  *
  * Owner: a plan is its maker's until ct_cuda_sdpa_free; arrays and workspace are device memory of the caller, at
  * addresses of multiples of 16. Fails: CT_EFAIL in a sentence, first of all where ct_cuda_sdpa_support says no.

@@ -1,6 +1,7 @@
 /* test_cudnn_descriptors.c -- what cuDNN answers without a GPU, asked of its double and, where it is installed, of
- * NVIDIA's own (test_cudnn_descriptors_real): tensors and statuses. Of its own also the graphs of attention, down to
- * the kernels that it compiles for a GPU that is only described to it.
+ * NVIDIA's own (test_cudnn_descriptors_real): tensors and statuses. Our graphs of attention: what they compute, done
+ * operation by operation without any library; and that NVIDIA's own compiles them, for a GPU that is only described to
+ * it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +11,8 @@
 #include <cmocka.h>
 
 #include "kernels/cuda/sdpa.c" /* NOLINT(bugprone-suspicious-include): what it keeps to itself */
+
+#include "tests/op_cases.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -105,7 +108,230 @@ static void sentences(void **state) {
     }
 }
 
-/* ---- graphs: of a Hopper card, as the library describes one to itself */
+/* ---- what a graph computes: its descriptors are written down in the library's place, and its operations done one by
+ * one in double. A reshape is another view of the same memory; a size of 1 stands for any. */
+typedef struct written {
+    int type, count;
+    struct {
+        int  attribute;
+        char value[32]; /* four numbers, an address, ... */
+    } at[8];
+} written;
+
+static cudnnStatus_t write_new(cudnnBackendDescriptorType_t type, cudnnBackendDescriptor_t *out) {
+    written *w = test_calloc(1, sizeof *w);
+    w->type = (int)type;
+    *out = w;
+    return CUDNN_STATUS_SUCCESS;
+}
+static cudnnStatus_t write_attribute(cudnnBackendDescriptor_t of, cudnnBackendAttributeName_t attribute,
+                                     cudnnBackendAttributeType_t type, int64_t count, const void *values) {
+    written     *w = of;
+    const bool   wide = type == CUDNN_TYPE_INT64 || type == CUDNN_TYPE_BACKEND_DESCRIPTOR;
+    const size_t bytes = (size_t)count * (wide ? 8 : type == CUDNN_TYPE_BOOLEAN ? 1 : 4);
+    assert_true(w->count < (int)CT_COUNT(w->at) && bytes <= sizeof w->at->value);
+    w->at[w->count].attribute = (int)attribute;
+    memcpy(w->at[w->count++].value, values, bytes);
+    return CUDNN_STATUS_SUCCESS;
+}
+static cudnnStatus_t write_end(cudnnBackendDescriptor_t of) {
+    (void)of;
+    return CUDNN_STATUS_SUCCESS;
+}
+static cudnnStatus_t write_free(cudnnBackendDescriptor_t of) {
+    test_free(of);
+    return CUDNN_STATUS_SUCCESS;
+}
+/* false: it was not set */
+static bool read_part(const void *of, int attribute, void *to, size_t bytes) {
+    const written *w = of;
+    for (int i = 0; w && i < w->count; i++)
+        if (w->at[i].attribute == attribute) {
+            memcpy(to, w->at[i].value, bytes);
+            return true;
+        }
+    return false;
+}
+
+enum { MOST_TENSORS = 160 };
+static double *memory_of[MOST_TENSORS]; /* by the tensor's number; of virtual ones ours */
+
+typedef struct operand {
+    int64_t id;
+    layout  l;
+} operand;
+
+static bool read_operand(const void *operation, int attribute, operand *to) {
+    void *t;
+    if (!read_part(operation, attribute, &t, sizeof t)) return false;
+    assert_true(read_part(t, CUDNN_ATTR_TENSOR_UNIQUE_ID, &to->id, sizeof to->id));
+    assert_true(read_part(t, CUDNN_ATTR_TENSOR_DIMENSIONS, to->l.size, sizeof to->l.size));
+    assert_true(read_part(t, CUDNN_ATTR_TENSOR_STRIDES, to->l.step, sizeof to->l.step));
+    assert_true(to->id > 0 && to->id < MOST_TENSORS);
+    return true;
+}
+static int64_t room(const layout *l) {
+    int64_t last = 0;
+    for (int i = 0; i < 4; i++) last += (l->size[i] - 1) * l->step[i];
+    return last + 1;
+}
+static double *at(const operand *o, const int64_t index[4]) {
+    int64_t offset = 0;
+    for (int i = 0; i < 4; i++) offset += (o->l.size[i] == 1 ? 0 : index[i]) * o->l.step[i];
+    if (!memory_of[o->id]) memory_of[o->id] = test_calloc((size_t)room(&o->l), sizeof(double));
+    return memory_of[o->id] + offset;
+}
+static bool next(int64_t index[4], const int64_t size[4]) {
+    for (int i = 3; i >= 0; i--) {
+        if (++index[i] < size[i]) return true;
+        index[i] = 0;
+    }
+    return false;
+}
+
+static void do_product(const operand *a, const operand *b, const operand *c) {
+    int64_t i[4] = {0};
+    assert_int_equal(a->l.size[3], b->l.size[2]);
+    do {
+        double sum = 0;
+        for (int64_t k = 0; k < a->l.size[3]; k++)
+            sum += *at(a, (const int64_t[]){i[0], i[1], i[2], k}) * *at(b, (const int64_t[]){i[0], i[1], k, i[3]});
+        *at(c, i) = sum;
+    } while (next(i, c->l.size));
+}
+static void do_reduction(cudnnReduceTensorOp_t by, const operand *x, const operand *y) {
+    int64_t i[4] = {0};
+    do *at(y, i) = by == CUDNN_REDUCE_TENSOR_MAX ? -INFINITY : 0;
+    while (next(i, y->l.size));
+    do *at(y, i) = by == CUDNN_REDUCE_TENSOR_MAX ? fmax(*at(y, i), *at(x, i)) : *at(y, i) + *at(x, i);
+    while (next(i, x->l.size));
+}
+static double do_pointwise(cudnnPointwiseMode_t mode, double x, double b, double t) {
+    switch ((int)mode) {
+    case CUDNN_POINTWISE_MUL:
+        return x * b;
+    case CUDNN_POINTWISE_DIV:
+        return x / b;
+    case CUDNN_POINTWISE_ADD:
+        return x + b;
+    case CUDNN_POINTWISE_SUB:
+        return x - b;
+    case CUDNN_POINTWISE_EXP:
+        return exp(x);
+    case CUDNN_POINTWISE_LOG:
+        return log(x);
+    case CUDNN_POINTWISE_IDENTITY:
+        return x;
+    case CUDNN_POINTWISE_CMP_GE:
+        return x >= b;
+    case CUDNN_POINTWISE_BINARY_SELECT:
+        return t != 0 ? x : b;
+    default:
+        fail_msg("pointwise mode %d", (int)mode);
+        return 0;
+    }
+}
+static void do_pointwise_all(const void *operation, const operand *x, const operand *y) {
+    cudnnPointwiseMode_t mode = CUDNN_POINTWISE_IDENTITY;
+    int64_t              i[4] = {0}, axis = 0;
+    operand              b = {0}, t = {0};
+    const void          *how = NULL;
+    assert_true(read_part(operation, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, &how, sizeof how));
+    assert_true(read_part(how, CUDNN_ATTR_POINTWISE_MODE, &mode, sizeof mode));
+    const bool index = mode == CUDNN_POINTWISE_GEN_INDEX;
+    const bool has_b = read_operand(operation, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, &b);
+    const bool has_t = read_operand(operation, CUDNN_ATTR_OPERATION_POINTWISE_TDESC, &t);
+    if (index) assert_true(read_part(how, CUDNN_ATTR_POINTWISE_AXIS, &axis, sizeof axis));
+    do
+        *at(y, i) =
+            index ? (double)i[axis] : do_pointwise(mode, *at(x, i), has_b ? *at(&b, i) : 0, has_t ? *at(&t, i) : 0);
+    while (next(i, y->l.size));
+}
+
+static void do_operation(const void *operation) {
+    operand a = {0}, b = {0}, c = {0};
+    if (read_operand(operation, CUDNN_ATTR_OPERATION_MATMUL_ADESC, &a)) {
+        assert_true(read_operand(operation, CUDNN_ATTR_OPERATION_MATMUL_BDESC, &b));
+        assert_true(read_operand(operation, CUDNN_ATTR_OPERATION_MATMUL_CDESC, &c));
+        do_product(&a, &b, &c);
+    } else if (read_operand(operation, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, &a)) {
+        assert_true(read_operand(operation, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, &c));
+        do_pointwise_all(operation, &a, &c);
+    } else if (read_operand(operation, CUDNN_ATTR_OPERATION_REDUCTION_XDESC, &a)) {
+        cudnnReduceTensorOp_t by = CUDNN_REDUCE_TENSOR_ADD;
+        const void           *how = NULL;
+        assert_true(read_operand(operation, CUDNN_ATTR_OPERATION_REDUCTION_YDESC, &c));
+        assert_true(read_part(operation, CUDNN_ATTR_OPERATION_REDUCTION_DESC, &how, sizeof how));
+        assert_true(read_part(how, CUDNN_ATTR_REDUCTION_OPERATOR, &by, sizeof by));
+        do_reduction(by, &a, &c);
+    } else {
+        const int64_t first[4] = {0};
+        assert_true(read_operand(operation, CUDNN_ATTR_OPERATION_RESHAPE_XDESC, &a));
+        assert_true(read_operand(operation, CUDNN_ATTR_OPERATION_RESHAPE_YDESC, &c));
+        assert_int_equal(room(&a.l), room(&c.l));
+        (void)at(&c, first); /* there is memory for it now */
+        memcpy(memory_of[c.id], memory_of[a.id], (size_t)room(&a.l) * sizeof(double));
+    }
+}
+
+static double *reals_of(op_arrays *a, const char *name) {
+    return array_of(a, field_index(a->info, name));
+}
+static void assert_near(const double *got, const double *wanted, int64_t count) {
+    for (int64_t i = 0; i < count; i++)
+        if (!(fabs(got[i] - wanted[i]) <= 1e-12 * (1 + fabs(wanted[i]))))
+            fail_msg("[%ld] is %.17g, not %.17g", (long)i, got[i], wanted[i]);
+}
+static void meaning_of(const op_case *c, ct_sdpa_way way) {
+    const ct_cudnn      writer = {.cudnnGetVersion = loaded()->cudnnGetVersion,
+                                  .cudnnBackendCreateDescriptor = write_new,
+                                  .cudnnBackendSetAttribute = write_attribute,
+                                  .cudnnBackendFinalize = write_end,
+                                  .cudnnBackendDestroyDescriptor = write_free};
+    op_arrays           wanted = op_arrays_make(c, CT_F64);
+    const ct_attention *p = &wanted.params.attention;
+    const ct_sdpa_shape shape = {p->batch, p->heads, p->tokens, p->head, p->scale};
+    const int64_t       part = p->heads * p->head, rows = p->batch * p->tokens;
+    double  scale = p->scale, hidden = -INFINITY, one = 1, *result = test_calloc((size_t)(rows * 3 * part), 8);
+    double *qkv = reals_of(&wanted, "qkv"), *lse = test_calloc((size_t)(rows * p->heads), sizeof(double));
+    double *given[GIVEN] = {[Q] = qkv,   [K] = qkv + part, [V] = qkv + 2 * part, [Y] = result,
+                            [LSE] = lse, [SCALE] = &scale, [HIDDEN] = &hidden};
+    assert_int_equal(ct_op_run(ct_backend_reference(), c->op, &wanted.params), CT_OK);
+    if (way == CT_SDPA_BACKWARD) {
+        given[Y] = reals_of(&wanted, "y");
+        given[LSE] = reals_of(&wanted, "lse");
+        given[DY] = reals_of(&wanted, "dy");
+        given[DQ] = result;
+        given[DK] = result + part;
+        given[DV] = result + 2 * part;
+        given[ONE] = &one;
+    }
+    memcpy(memory_of, given, sizeof given);
+    graph *g = graph_new(&writer, &shape, way);
+    assert_true(g && g->status == CT_OK);
+    for (int i = 0; i < g->operation_count; i++) do_operation(g->operations[i]);
+    ct_cuda_sdpa_free(g);
+    if (way == CT_SDPA_FORWARD) assert_near(lse, reals_of(&wanted, "lse"), rows * p->heads);
+    assert_near(result, reals_of(&wanted, way == CT_SDPA_FORWARD ? "y" : "dqkv"),
+                rows * part * (way == CT_SDPA_FORWARD ? 1 : 3));
+    for (int i = 1; i < MOST_TENSORS; i++)
+        if (memory_of[i] && (i >= GIVEN || !given[i])) test_free(memory_of[i]);
+    memset(memory_of, 0, sizeof memory_of);
+    test_free(result);
+    test_free(lse);
+    op_arrays_free(&wanted);
+}
+static void meaning(void **state) {
+    static const op_case cases[] = {
+        ATTENTION(attention, "as a graph", 2, 5, 0, 3, 8, 0, 0, 0, NO_G, .flags = UNTURNED),
+        ATTENTION(attention_backward, "as a graph", 2, 5, 0, 3, 8, 0, 0, 0, NO_G, .flags = UNTURNED),
+    };
+    (void)state;
+    meaning_of(&cases[0], CT_SDPA_FORWARD);
+    meaning_of(&cases[1], CT_SDPA_BACKWARD);
+}
+
+/* ---- graphs as the library takes them: of a Hopper card, as the library describes one to itself */
 static const char hopper[] =
     "{\"deviceName\": \"H100\", \"deviceVer\": 900, \"driverVer\": 13000, \"cudaDeviceId\": 0, \"totalGlobalMem\": "
     "85000000000, \"multiProcessorCount\": 132,"
@@ -163,7 +389,8 @@ static void graphs(void **state) {
 
 int main(void) {
     const struct CMUnitTest of_both[] = {cmocka_unit_test(tensors), cmocka_unit_test(statuses),
-                                         cmocka_unit_test(without_a_gpu), cmocka_unit_test(sentences)};
+                                         cmocka_unit_test(without_a_gpu), cmocka_unit_test(sentences),
+                                         cmocka_unit_test(meaning)};
     const struct CMUnitTest of_its_own[] = {cmocka_unit_test(graphs)};
     /* the toolkit's empty driver, in the place of a real one: kernels are compiled, and nothing runs */
     void                   *driver = loaded()->has_graphs ? dlopen("libcuda.so", RTLD_NOW | RTLD_GLOBAL) : NULL;
