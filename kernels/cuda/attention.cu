@@ -23,11 +23,8 @@
  * cache: 2 head sizeof(real) for key and value, 4 head for cosines and sines, a key; G 4 bytes a pair, mostly the same
  * few lines. Flops: (4 head + 10) a pair. Every sum has one order, that of the tiles and lanes: the same bytes always.
  */
-#include "kernels/cuda/attention.h"
+#include "kernels/cuda/attention_turn.h"
 
-#include "kernels/cuda/four.h"
-
-enum { QUERIES = 64, QUERIES_OF_WARP = QUERIES / ATTENTION_WARPS };
 #define LN_2 0.6931471805599453f
 
 /* Where a block works: the last tiles of queries, which see most keys, begin first. */
@@ -35,7 +32,8 @@ struct place {
     slice s;
     int   first, tiles; /* query; tiles of keys that it or later ones of the block may see */
 };
-template <int KEYS, class T> static __device__ __forceinline__ place place_of(const attention_sizes<T> &p, int slices) {
+template <int QUERIES, int KEYS, class T>
+static __device__ __forceinline__ place place_of(const attention_sizes<T> &p, int slices) {
     const int first = ((p.tokens - 1) / QUERIES - (int)blockIdx.x / slices) * QUERIES;
     const int end = p.memory + min(first + QUERIES, p.tokens);
     return {slice_of(p, (int)blockIdx.x % slices), first, (end + KEYS - 1) / KEYS};
@@ -57,10 +55,10 @@ static __device__ __forceinline__ float zero_of(softmax_row r) {
 }
 
 /* y and lse of the warp's queries: `tile` holds its rows */
-template <class T, int HEAD>
+template <class T, int HEAD, int QUERIES>
 static __device__ __forceinline__ void store_rows(const attention_sizes<T> &p, place at, const T *tile, T *y) {
     typedef tile_of<T, HEAD, QUERIES> rows;
-    constexpr int                     OF_ROW = HEAD / rows::SIZE;
+    constexpr int                     OF_ROW = HEAD / rows::SIZE, QUERIES_OF_WARP = QUERIES / ATTENTION_WARPS;
     const int                         lane = (int)threadIdx.x % WARP, warp = (int)threadIdx.x / WARP;
 #pragma unroll
     for (int n = lane; n < QUERIES_OF_WARP * OF_ROW; n += WARP) {
@@ -82,7 +80,7 @@ static __device__ __forceinline__ void store_log_sum(const attention_sizes<T> &p
 /* ---- fp32: lane l of a warp has queries l / 8 + 4 r and keys 4 (l % 8) + c of a tile, and of the output the columns
  * 4 (l % 8) + c + 32 n of its queries */
 template <int HEAD> struct of_f32 {
-    static constexpr int                     KEYS = 32, ROWS = 4, SHARE_STRIDE = KEYS + 4;
+    static constexpr int                     QUERIES = 64, KEYS = 32, ROWS = 4, SHARE_STRIDE = KEYS + 4;
     typedef tile_of<float, HEAD, QUERIES>    query_tile;
     typedef tile_of<float, HEAD, KEYS, true> key_tile;
     typedef tile_of<float, HEAD, KEYS>       value_tile;
@@ -94,7 +92,8 @@ template <int HEAD>
 static __global__ void __launch_bounds__(ATTENTION_THREADS, HEAD <= 64 ? 3 : 2)
     attention_f32_kernel(const attention_sizes<float> p, int slices, float *y, float *lse) {
     typedef of_f32<HEAD> of;
-    constexpr int        KEYS = of::KEYS, ROWS = of::ROWS, STRIDE = of::query_tile::STRIDE, COLUMNS_OF_LANE = HEAD / 32;
+    constexpr int        QUERIES = of::QUERIES, KEYS = of::KEYS, ROWS = of::ROWS, STRIDE = of::query_tile::STRIDE;
+    constexpr int        COLUMNS_OF_LANE = HEAD / 32, QUERIES_OF_WARP = QUERIES / ATTENTION_WARPS;
     DYNAMIC_SHARED(memory);
     SHARED_ARRAY(int, song, [KEYS]);
     SHARED_ARRAY(int, segment, [KEYS]);
@@ -103,12 +102,12 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, HEAD <= 64 ? 3 : 2)
     float      *query = reinterpret_cast<float *>(memory), *key = query + of::query_tile::ELEMENTS;
     float      *value = key + of::key_tile::ELEMENTS, *share = value + of::value_tile::ELEMENTS;
     const int   lane = (int)threadIdx.x % WARP, own = (int)threadIdx.x / WARP * QUERIES_OF_WARP + lane / 8;
-    const place at = place_of<KEYS>(p, slices);
+    const place at = place_of<QUERIES, KEYS>(p, slices);
     const bool  drops = dropout_on(p);
     const float scale = (float)(p.scale * LOG2_E), *const table = table_of(p, at.s);
     softmax_row row[ROWS];
     float4      sum[ROWS][COLUMNS_OF_LANE];
-    of::query_tile::copy(p, at.s, query, p.memory + at.first, PART_QUERY);
+    of::query_tile::copy_queries(p, at.s, query, at.first);
     cp_async_commit();
     load_sights<QUERIES>(p, at.s, at.first, sights);
     sort_out_keys<QUERIES>(p, at.s, at.first, at.tiles * (KEYS / GROUP), kinds);
@@ -118,19 +117,17 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, HEAD <= 64 ? 3 : 2)
         for (int n = 0; n < COLUMNS_OF_LANE; n++) sum[r][n] = make_float4(0, 0, 0, 0);
     }
     cp_async_wait<0>();
-    of::query_tile::turn(p, at.s, query, p.memory + at.first);
     __syncthreads();
     query += own * STRIDE;
     share += own * of::SHARE_STRIDE;
     for (int tile = next_seen<KEYS>(kinds, 0, at.tiles); tile < at.tiles;
          tile = next_seen<KEYS>(kinds, tile + 1, at.tiles)) {
         const int first = tile * KEYS;
-        of::key_tile::copy(p, at.s, key, first, PART_KEY);
+        of::key_tile::copy_keys(p, at.s, key, first);
         of::value_tile::copy(p, at.s, value, first, PART_VALUE);
         copy_songs<KEYS>(p, at.s, first, song, segment);
         cp_async_commit();
         cp_async_wait<0>();
-        of::key_tile::turn(p, at.s, key, first);
         __syncthreads();
         float logit[ROWS][4] = {};
 #pragma unroll 4
@@ -204,175 +201,225 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, HEAD <= 64 ? 3 : 2)
         if (lane % 8 == 0) store_log_sum(p, at, own + 4 * r, row[r], lse);
     }
     __syncwarp();
-    store_rows<float, HEAD>(p, at, reinterpret_cast<const float *>(memory), y);
+    store_rows<float, HEAD, QUERIES>(p, at, reinterpret_cast<const float *>(memory), y);
 }
 
-/* ---- bf16 on tensor cores: lane l of a warp has queries l / 4 and l / 4 + 8, and of each 8 keys, or columns of the
- * output, 2 (l % 4) and the next */
+/* ---- bf16 on tensor cores: lane l of a warp has, of each 16 queries, l / 4 and l / 4 + 8, and of each 8 keys, or
+ * columns of the output, 2 (l % 4) and the next */
 template <int HEAD> struct of_bf16 {
-    static constexpr int                 KEYS = HEAD <= 64 ? 64 : 32;
+    static constexpr int                 STRIPS = HEAD <= 64 ? 2 : 1; /* of 16 queries, of a warp */
+    static constexpr int                 QUERIES_OF_WARP = 16 * STRIPS, QUERIES = ATTENTION_WARPS * QUERIES_OF_WARP;
+    static constexpr int                 KEYS = HEAD <= 64 ? 64 : 32, BLOCKS = 2;
     typedef tile_of<bf16, HEAD, QUERIES> query_tile;
     typedef tile_of<bf16, HEAD, KEYS>    key_tile;
-    static constexpr int STAGE = 2 * key_tile::ELEMENTS, ELEMENTS = 2 * STAGE; /* keys and values, twice */
+    typedef staged_table<QUERIES * 3 / 8, KEYS> staged;
+    static constexpr int                        STAGE = 2 * key_tile::ELEMENTS; /* keys and values */
+    static constexpr int ELEMENTS = 2 * STAGE + 2 * staged::ELEMENTS * (int)(sizeof(float) / sizeof(bf16));
 };
 
 template <int HEAD>
-static __global__ void __launch_bounds__(ATTENTION_THREADS, 3)
+static __global__ void __launch_bounds__(ATTENTION_THREADS, of_bf16<HEAD>::BLOCKS)
     attention_bf16_kernel(const attention_sizes<bf16> p, int slices, bf16 *y, float *lse) {
-    typedef of_bf16<HEAD> of;
-    constexpr int         KEYS = of::KEYS, STRIDE = of::key_tile::STRIDE;
-    static_assert(of::query_tile::ELEMENTS <= of::ELEMENTS, "queries, and later y, have room where keys are");
+    typedef of_bf16<HEAD>       of;
+    typedef typename of::staged staged;
+    constexpr int QUERIES = of::QUERIES, STRIPS = of::STRIPS, KEYS = of::KEYS, STRIDE = of::key_tile::STRIDE;
+    static_assert(of::query_tile::ELEMENTS <= 2 * of::STAGE, "queries, and later y, have room where keys are");
     DYNAMIC_SHARED(memory);
     SHARED_ARRAY(int, songs, [2][KEYS]);
     SHARED_ARRAY(int, segments, [2][KEYS]);
     SHARED_ARRAY(int2, sights, [QUERIES]);
     SHARED_ARRAY(unsigned char, kinds, [MOST_GROUPS]);
     bf16       *stages = reinterpret_cast<bf16 *>(memory);
+    float      *biases = reinterpret_cast<float *>(stages + 2 * of::STAGE);
     const int   lane = (int)threadIdx.x % WARP, warp = (int)threadIdx.x / WARP;
-    const int   own = warp * QUERIES_OF_WARP + lane / 4, pair = lane % 4 * 2;
-    const place at = place_of<KEYS>(p, slices);
+    const int   own = warp * of::QUERIES_OF_WARP + lane / 4, pair = lane % 4 * 2;
+    const place at = place_of<QUERIES, KEYS>(p, slices);
     const bool  drops = dropout_on(p);
     const float scale = (float)(p.scale * LOG2_E), *const table = table_of(p, at.s);
-    softmax_row row[2] = {{-INFINITY, 0}, {-INFINITY, 0}};
-    float       sum[HEAD / 8][4] = {};
-    unsigned    query[HEAD / 16][4];
-    of::query_tile::copy(p, at.s, stages, p.memory + at.first, PART_QUERY);
+    softmax_row row[STRIPS][2];
+    float       sum[STRIPS][HEAD / 8][4] = {};
+    unsigned    query[STRIPS][HEAD / 16][4];
+    of::query_tile::copy_queries(p, at.s, stages, at.first);
     cp_async_commit();
     load_sights<QUERIES>(p, at.s, at.first, sights);
     sort_out_keys<QUERIES>(p, at.s, at.first, at.tiles * (KEYS / GROUP), kinds);
     cp_async_wait<0>();
-    of::query_tile::turn(p, at.s, stages, p.memory + at.first);
     __syncthreads();
+    const staged g = staged::of(table, p.keys, sights[0].y, sights[QUERIES - 1].y);
 #pragma unroll
-    for (int i = 0; i < HEAD / 16; i++) load_a<STRIDE>(query[i], stages, warp * QUERIES_OF_WARP, 16 * i);
+    for (int m = 0; m < STRIPS; m++) {
+        row[m][0] = row[m][1] = {-INFINITY, 0};
+#pragma unroll
+        for (int i = 0; i < HEAD / 16; i++)
+            load_a<STRIDE>(query[m][i], stages, warp * of::QUERIES_OF_WARP + 16 * m, 16 * i);
+    }
     __syncthreads(); /* the first keys go where these were */
-    int        tile = next_seen<KEYS>(kinds, 0, at.tiles), stage = 0;
+    /* The segment of the thread's key: it is loaded a tile before G is copied by it. */
+    const int  column = (int)threadIdx.x % KEYS, end = p.memory + p.tokens;
+    const auto segment_in = [&](int tile) {
+        const int j = tile * KEYS + column;
+        return g.table && tile < at.tiles && j < end ? *of_row(p, at.s, j, p.segment_memory, p.segment_key) : 0;
+    };
+    int        tile = next_seen<KEYS>(kinds, 0, at.tiles), stage = 0, segment_of_next = segment_in(tile);
     const auto copy_tile = [&](int next, int to) {
         if (next < at.tiles) {
             bf16 *key = stages + to * of::STAGE;
-            of::key_tile::copy(p, at.s, key, next * KEYS, PART_KEY);
+            of::key_tile::copy_keys(p, at.s, key, next * KEYS);
             of::key_tile::copy(p, at.s, key + of::key_tile::ELEMENTS, next * KEYS, PART_VALUE);
             copy_songs<KEYS>(p, at.s, next * KEYS, songs[to], segments[to]);
+            g.copy(biases + to * staged::ELEMENTS, segment_of_next, next * KEYS + column < end);
         }
         cp_async_commit();
     };
     copy_tile(tile, stage);
+    int next = next_seen<KEYS>(kinds, tile + 1, at.tiles);
+    segment_of_next = segment_in(next);
     while (tile < at.tiles) {
-        const int  first = tile * KEYS, next = next_seen<KEYS>(kinds, tile + 1, at.tiles);
-        const bool whole = kind_of<KEYS>(kinds, tile) == TILE_WHOLE && first + KEYS - 1 <= p.memory + at.first;
-        bf16      *key = stages + stage * of::STAGE, *value = key + of::key_tile::ELEMENTS;
-        const int *song = songs[stage], *segment = segments[stage];
+        const int   first = tile * KEYS;
+        const bool  whole = kind_of<KEYS>(kinds, tile) == TILE_WHOLE && first + KEYS - 1 <= p.memory + at.first;
+        const bf16 *key = stages + stage * of::STAGE, *value = key + of::key_tile::ELEMENTS;
+        const int  *song = songs[stage], *segment = segments[stage];
+        cp_async_wait<0>();
+        __syncthreads(); /* the tile is there, and nobody reads the one before */
         copy_tile(next, 1 - stage);
-        cp_async_wait<1>();
-        of::key_tile::turn(p, at.s, key, first);
-        __syncthreads();
+        const int after = next_seen<KEYS>(kinds, next + 1, at.tiles);
+        segment_of_next = segment_in(after);
 
-        float logit[KEYS / 8][4] = {};
+        float logit[STRIPS][KEYS / 8][4] = {};
 #pragma unroll
         for (int n = 0; n < KEYS / 8; n += 2)
 #pragma unroll
             for (int i = 0; i < HEAD / 16; i++) {
                 unsigned b[4];
                 load_b_rows<STRIDE>(b, key, 8 * n, 16 * i);
-                mma_bf16(logit[n], query[i], b);
-                mma_bf16(logit[n + 1], query[i], b + 2);
-            }
-        float largest[2] = {-INFINITY, -INFINITY};
 #pragma unroll
-        for (int half = 0; half < 2; half++) {
-            const int2   sight = sights[own + 8 * half];
-            const float *of_query = table ? table + sight.y * p.keys : nullptr;
-#pragma unroll
-            for (int n = 0; n < KEYS / 8; n++) {
-                const int2 of_song = *reinterpret_cast<const int2 *>(song + 8 * n + pair);
-                const int2 to = *reinterpret_cast<const int2 *>(segment + 8 * n + pair);
-#pragma unroll
-                for (int e = 0; e < 2; e++) {
-                    const int  j = first + 8 * n + pair + e, last = p.memory + at.first + own + 8 * half;
-                    float     &x = logit[n][2 * half + e];
-                    const bool seen = whole || sees(sight, e ? of_song.y : of_song.x, j, last);
-                    x = seen ? logit_of(x, scale, of_query, e ? to.y : to.x) : -INFINITY;
-                    largest[half] = fmaxf(largest[half], x);
+                for (int m = 0; m < STRIPS; m++) {
+                    mma_bf16(logit[m][n], query[m][i], b);
+                    mma_bf16(logit[m][n + 1], query[m][i], b + 2);
                 }
             }
-        }
 #pragma unroll
-        for (int half = 0; half < 2; half++) {
-            for (int by = 1; by < 4; by *= 2)
-                largest[half] = fmaxf(largest[half], __shfl_xor_sync(ALL_LANES, largest[half], by));
-            const float shrink = shrink_to(row[half], largest[half]), zero = zero_of(row[half]);
+        for (int m = 0; m < STRIPS; m++) {
+            float largest[2] = {-INFINITY, -INFINITY};
 #pragma unroll
-            for (int n = 0; n < HEAD / 8; n++) {
-                sum[n][2 * half] *= shrink;
-                sum[n][2 * half + 1] *= shrink;
+            for (int half = 0; half < 2; half++) {
+                const int    at_query = own + 16 * m + 8 * half, last = p.memory + at.first + at_query;
+                const int2   sight = sights[at_query];
+                const float *of_query = table ? table + (int64_t)sight.y * p.keys : nullptr;
+                const float *of_staged =
+                    biases + stage * staged::ELEMENTS + (sight.y - g.first) * staged::STRIDE + pair;
+#pragma unroll
+                for (int n = 0; n < KEYS / 8; n++) {
+                    float *x = logit[m][n] + 2 * half;
+                    if (g.table) {
+                        const float2 of_pair = *reinterpret_cast<const float2 *>(of_staged + 8 * n);
+                        x[0] = fmaf(of_pair.x, (float)LOG2_E, x[0] * scale);
+                        x[1] = fmaf(of_pair.y, (float)LOG2_E, x[1] * scale);
+                    } else {
+                        const int2 to = *reinterpret_cast<const int2 *>(segment + 8 * n + pair);
+                        x[0] = logit_of(x[0], scale, of_query, to.x);
+                        x[1] = logit_of(x[1], scale, of_query, to.y);
+                    }
+                    if (!whole) {
+                        const int2 of_song = *reinterpret_cast<const int2 *>(song + 8 * n + pair);
+                        const int  j = first + 8 * n + pair;
+                        x[0] = sees(sight, of_song.x, j, last) ? x[0] : -INFINITY;
+                        x[1] = sees(sight, of_song.y, j + 1, last) ? x[1] : -INFINITY;
+                    }
+                    largest[half] = fmaxf(largest[half], fmaxf(x[0], x[1]));
+                }
             }
 #pragma unroll
-            for (int n = 0; n < KEYS / 8; n++)
+            for (int half = 0; half < 2; half++) {
+                for (int by = 1; by < 4; by *= 2)
+                    largest[half] = fmaxf(largest[half], __shfl_xor_sync(ALL_LANES, largest[half], by));
+                const float shrink = shrink_to(row[m][half], largest[half]), zero = zero_of(row[m][half]);
 #pragma unroll
-                for (int e = 2 * half; e < 2 * half + 2; e++) {
-                    logit[n][e] = exp2_approx(logit[n][e] - zero);
-                    row[half].total += logit[n][e];
+                for (int n = 0; n < HEAD / 8; n++) {
+                    sum[m][n][2 * half] *= shrink;
+                    sum[m][n][2 * half + 1] *= shrink;
                 }
-        }
-        if (drops) {
-            const unsigned kept =
-                kept_of_fragments<KEYS / 8>(dropout_of(p, at.s), at.first + warp * QUERIES_OF_WARP, first);
 #pragma unroll
-            for (int n = 0; n < KEYS / 8; n++)
+                for (int n = 0; n < KEYS / 8; n++)
 #pragma unroll
-                for (int e = 0; e < 4; e++) logit[n][e] = kept >> (4 * n + e) & 1 ? logit[n][e] : 0;
+                    for (int e = 2 * half; e < 2 * half + 2; e++) {
+                        logit[m][n][e] = exp2_approx(logit[m][n][e] - zero);
+                        row[m][half].total += logit[m][n][e];
+                    }
+            }
+            if (drops) {
+                const int      i = at.first + warp * of::QUERIES_OF_WARP + 16 * m;
+                const unsigned kept = kept_of_fragments<KEYS / 8>(dropout_of(p, at.s), i, first);
+#pragma unroll
+                for (int n = 0; n < KEYS / 8; n++)
+#pragma unroll
+                    for (int e = 0; e < 4; e++) logit[m][n][e] = kept >> (4 * n + e) & 1 ? logit[m][n][e] : 0;
+            }
         }
 #pragma unroll
         for (int i = 0; i < KEYS / 16; i++) {
-            unsigned share[4];
+            unsigned share[STRIPS][4];
 #pragma unroll
-            for (int r = 0; r < 4; r++)
-                share[r] = pack_bf16(logit[2 * i + r / 2][r % 2 * 2], logit[2 * i + r / 2][r % 2 * 2 + 1]);
+            for (int m = 0; m < STRIPS; m++)
+#pragma unroll
+                for (int r = 0; r < 4; r++)
+                    share[m][r] = pack_bf16(logit[m][2 * i + r / 2][r % 2 * 2], logit[m][2 * i + r / 2][r % 2 * 2 + 1]);
 #pragma unroll
             for (int n = 0; n < HEAD / 8; n += 2) {
                 unsigned b[4];
                 load_b_columns<STRIDE>(b, value, 16 * i, 8 * n);
-                mma_bf16(sum[n], share, b);
-                mma_bf16(sum[n + 1], share, b + 2);
+#pragma unroll
+                for (int m = 0; m < STRIPS; m++) {
+                    mma_bf16(sum[m][n], share[m], b);
+                    mma_bf16(sum[m][n + 1], share[m], b + 2);
+                }
             }
         }
-        __syncthreads();
         tile = next;
+        next = after;
         stage = 1 - stage;
     }
     cp_async_wait<0>();
+    __syncthreads(); /* y goes where keys were */
 #pragma unroll
-    for (int half = 0; half < 2; half++) {
-        for (int by = 1; by < 4; by *= 2) row[half].total += __shfl_xor_sync(ALL_LANES, row[half].total, by);
-        const float part = row[half].total > 0 ? (drops ? 1 / (1 - p.dropout) : 1) / row[half].total : 0;
+    for (int m = 0; m < STRIPS; m++)
 #pragma unroll
-        for (int n = 0; n < HEAD / 8; n++)
-            *reinterpret_cast<unsigned *>(stages + (own + 8 * half) * STRIDE + 8 * n + pair) =
-                pack_bf16(sum[n][2 * half] * part, sum[n][2 * half + 1] * part);
-        if (lane % 4 == 0) store_log_sum(p, at, own + 8 * half, row[half], lse);
-    }
+        for (int half = 0; half < 2; half++) {
+            softmax_row &r = row[m][half];
+            const int    at_query = own + 16 * m + 8 * half;
+            for (int by = 1; by < 4; by *= 2) r.total += __shfl_xor_sync(ALL_LANES, r.total, by);
+            const float part = r.total > 0 ? (drops ? 1 / (1 - p.dropout) : 1) / r.total : 0;
+#pragma unroll
+            for (int n = 0; n < HEAD / 8; n++)
+                *reinterpret_cast<unsigned *>(stages + at_query * STRIDE + 8 * n + pair) =
+                    pack_bf16(sum[m][n][2 * half] * part, sum[m][n][2 * half + 1] * part);
+            if (lane % 4 == 0) store_log_sum(p, at, at_query, r, lse);
+        }
     __syncwarp();
-    store_rows<bf16, HEAD>(p, at, stages, y);
+    store_rows<bf16, HEAD, QUERIES>(p, at, stages, y);
 }
 
-/* The instance for a head, with `elements` of dynamic shared memory. */
-#define FORWARD(type, HEAD)                                                                                            \
-    LAUNCH(attention_##type##_kernel<HEAD>, blocks, ATTENTION_THREADS, of_##type<HEAD>::ELEMENTS * sizeof *sizes.qkv,  \
-           stream, sizes, slices, y, (float *)p->lse)
-#define FORWARD_OF_HEAD(type) p->head <= 32 ? FORWARD(type, 32) : p->head <= 64 ? FORWARD(type, 64) : FORWARD(type, 128)
+/* The instance for a head. */
+template <class T, int HEAD> static ct_status run_head(const ct_attention *p, CUstream_st *stream) {
+    constexpr bool     narrow = sizeof(T) == 2;
+    constexpr int      queries = narrow ? of_bf16<HEAD>::QUERIES : of_f32<HEAD>::QUERIES;
+    constexpr int      elements = narrow ? of_bf16<HEAD>::ELEMENTS : of_f32<HEAD>::ELEMENTS;
+    attention_sizes<T> sizes = attention_sizes_of<T>(p);
+    const int          slices = (int)(p->batch * p->heads);
+    const unsigned     blocks = blocks_for(p->tokens, queries) * (unsigned)slices;
+    CT_TRY(turn_rows<HEAD>(&sizes, p->batch, (float *)p->work, stream));
+    if constexpr (narrow)
+        return launch("attention_bf16_kernel", attention_bf16_kernel<HEAD>, blocks, ATTENTION_THREADS,
+                      elements * sizeof(T), stream, sizes, slices, (T *)p->y, (float *)p->lse);
+    else
+        return launch("attention_f32_kernel", attention_f32_kernel<HEAD>, blocks, ATTENTION_THREADS,
+                      elements * sizeof(T), stream, sizes, slices, (T *)p->y, (float *)p->lse);
+}
 
-CT_CUDA(attention) {
-    const ct_attention *p = &params->attention;
+CT_CUDA_REAL(attention) {
     CT_TRY(attention_check(p->head));
-    const int      slices = (int)(p->batch * p->heads);
-    const unsigned blocks = blocks_for(p->tokens, QUERIES) * (unsigned)slices;
-    if (blocks == 0) return CT_OK;
-    if (p->dtype == CT_BF16) {
-        const attention_sizes<bf16> sizes = attention_sizes_of<bf16>(p);
-        bf16                       *y = (bf16 *)p->y;
-        return FORWARD_OF_HEAD(bf16);
-    }
-    const attention_sizes<float> sizes = attention_sizes_of<float>(p);
-    float                       *y = (float *)p->y;
-    return FORWARD_OF_HEAD(f32);
+    if (p->batch * p->heads * p->tokens == 0) return CT_OK;
+    if (p->head <= 32) return run_head<T, 32>(p, stream);
+    if (p->head <= 64) return run_head<T, 64>(p, stream);
+    return run_head<T, 128>(p, stream);
 }

@@ -3,12 +3,12 @@
  * mma.
  *
  * A block works on one (batch row, head), its slice, with four warps. The slice's keys stand in one sequence, memory
- * rows first and tokens after them; no array holds it: whoever reads row j finds it in kv_memory or in qkv. Query i is
- * part 0 of row memory + i. A tile is [rows][HEAD + a piece of padding]: a piece is 16 bytes, and rows shifted by one
- * against each other let eight lanes read or write a piece of eight rows each without meeting in a bank. HEAD is 32, 64
- * or 128, the next that holds the head; the two halves of a head, whose elements rotary pairs join, begin at 0 and HEAD
- * / 2, with zeros after each when it is shorter. Each thread turns the pieces that it has copied, so that no barrier
- * stands between the two.
+ * rows first and tokens after them. Queries and keys are turned by a kernel before (attention_turn.h), which leaves
+ * that sequence in the workspace; a row of values or of gradients is found in kv_memory or in qkv. A tile is [rows]
+ * [HEAD + a piece of padding]: a piece is 16 bytes, and rows shifted by one against each other let eight lanes read or
+ * write a piece of eight rows each without meeting in a bank. HEAD is 32, 64 or 128, the next that holds the head; the
+ * two halves of a head, whose elements rotary pairs join, begin at 0 and HEAD / 2, with zeros after each when it is
+ * shorter.
  *
  * Owner: nothing; all arrays are the op's. Fails: nothing on the device; attention_check says which heads are taken.
  */
@@ -28,6 +28,7 @@ template <class T> struct attention_sizes {
     uint32_t       stream;
     const ct_step *step;
     const T       *qkv, *kv_memory;
+    const T       *query, *key; /* turned: [batch][heads][tokens][HEAD], [batch][heads][memory + tokens][HEAD] */
     const float   *cosine, *sine, *cosine_memory, *sine_memory, *g;
     const int32_t *song, *song_memory, *segment_query, *segment_key, *segment_memory;
 };
@@ -51,6 +52,8 @@ template <class T, class P, class... More> attention_sizes<T> attention_sizes_of
             p->step,
             (const T *)p->qkv,
             (const T *)p->kv_memory,
+            nullptr,
+            nullptr,
             (const float *)p->cosine,
             (const float *)p->sine,
             (const float *)p->cosine_memory,
@@ -135,17 +138,6 @@ template <class T> __device__ __forceinline__ void store_piece(T *to, const T *f
     }
     for (int i = 0; i < piece<T>::SIZE && i < left; i++) to[i] = from[i];
 }
-/* of a row's cosines or sines */
-template <int SIZE>
-__device__ __forceinline__ void read_rotary(const float *from, int left, bool whole, float x[SIZE]) {
-    if (whole)
-#pragma unroll
-        for (int i = 0; i < SIZE; i += 4) read_piece(from + i, x + i);
-    else
-#pragma unroll
-        for (int i = 0; i < SIZE; i++) x[i] = i < left ? from[i] : 0;
-}
-
 /* ---- tiles
  *
  * A thread has the same pieces whatever is done with a tile: each() calls back with a place in the tile (row, column in
@@ -179,29 +171,21 @@ template <class T, int HEAD, int ROWS, bool SPREAD = false> struct tile_of {
         });
     }
 
-    /* (x, y) -> (x cos - y sin, x sin + y cos); a thread's own copies have to be there. direction -1 turns back. */
-    static __device__ __forceinline__ void turn(const attention_sizes<T> &p, slice s, T *tile, int first,
-                                                float direction = 1) {
+    /* The rows from `first` to `end` of turned ones, [rows][HEAD], whose slice's begin at `rows`; zeros after them. */
+    static __device__ __forceinline__ void copy_turned(const T *rows, T *tile, int first, int end) {
         each([&](int at, int row, int column) {
-            if (first + row >= p.memory + p.tokens || column >= p.half) return; /* zeros stay */
-            const bool    in_memory = first + row < p.memory;
-            const int64_t token =
-                in_memory ? (int64_t)s.b * p.memory + first + row : (int64_t)s.b * p.tokens + first + row - p.memory;
-            const int64_t angle = token * p.half + column;
-            float         x[SIZE], y[SIZE], cosine[SIZE], sine[SIZE];
-            read_rotary<SIZE>((in_memory ? p.cosine_memory : p.cosine) + angle, p.half - column, p.by_pieces, cosine);
-            read_rotary<SIZE>((in_memory ? p.sine_memory : p.sine) + angle, p.half - column, p.by_pieces, sine);
-            read_piece(tile + at, x);
-            read_piece(tile + at + HEAD / 2, y);
-#pragma unroll
-            for (int i = 0; i < SIZE; i++) {
-                const float before = x[i], turned = direction * sine[i];
-                x[i] = fmaf(before, cosine[i], -y[i] * turned);
-                y[i] = fmaf(before, turned, y[i] * cosine[i]);
-            }
-            write_piece(tile + at, x);
-            write_piece(tile + at + HEAD / 2, y);
+            const T   *from = rows + (int64_t)(first + row) * HEAD + column;
+            const bool there = first + row < end;
+            cp_async_16(tile + at, from, there);
+            cp_async_16(tile + at + HEAD / 2, from + HEAD / 2, there);
         });
+    }
+    static __device__ __forceinline__ void copy_queries(const attention_sizes<T> &p, slice s, T *tile, int first) {
+        copy_turned(p.query + (int64_t)(s.b * p.heads + s.h) * p.tokens * HEAD, tile, first, p.tokens);
+    }
+    static __device__ __forceinline__ void copy_keys(const attention_sizes<T> &p, slice s, T *tile, int first) {
+        const int rows = p.memory + p.tokens;
+        copy_turned(p.key + (int64_t)(s.b * p.heads + s.h) * rows * HEAD, tile, first, rows);
     }
 };
 
@@ -217,14 +201,15 @@ __device__ __forceinline__ void copy_songs(const attention_sizes<T> &p, slice s,
 }
 
 /* Of a tile's queries: song and segment, where they wait in shared memory. A query that sees nothing has a song that no
- * key has. */
+ * key has; one past the last has the last's segment. */
 enum { NO_SONG = -2 };
 template <int QUERIES, class T>
 __device__ __forceinline__ void load_sights(const attention_sizes<T> &p, slice s, int first, int2 sights[QUERIES]) {
     for (int i = (int)threadIdx.x; i < QUERIES; i += ATTENTION_THREADS) {
-        const int token = s.b * p.tokens + first + i, song = first + i < p.tokens ? p.song[token] : -1;
+        const int token = s.b * p.tokens + min(first + i, p.tokens - 1),
+                  song = first + i < p.tokens ? p.song[token] : -1;
         sights[i].x = song < 0 ? (int)NO_SONG : song;
-        sights[i].y = song < 0 || !p.g ? 0 : p.segment_query[token];
+        sights[i].y = p.g ? p.segment_query[token] : 0;
     }
 }
 /* G of this slice: [queries][keys]; NULL without */
@@ -240,6 +225,29 @@ __device__ __forceinline__ bool sees(int2 sight, int song, int j, int last) {
 __device__ __forceinline__ float logit_of(float dot, float scale, const float *of_query, int segment) {
     return of_query ? fmaf(of_query[segment], (float)LOG2_E, dot * scale) : dot * scale;
 }
+
+/* ---- G of a tile, waiting in shared memory: a row for each query segment of the tile, from the first on, in it a
+ * number for each of COLUMNS keys. So lanes find what they need side by side, and none of it is loaded twice. Where a
+ * tile has more than ROWS segments, G is read where it lies. */
+template <int ROWS, int COLUMNS> struct staged_table {
+    static constexpr int STRIDE = COLUMNS + 8, ELEMENTS = ROWS * STRIDE; /* 8: four rows lie in different banks */
+    static_assert(ATTENTION_THREADS % COLUMNS == 0, "a thread has one column");
+
+    const float *table; /* the slice's; NULL: nothing is staged */
+    int          keys, first, rows;
+
+    /* Of the segments from `low` to `high`. */
+    static __device__ __forceinline__ staged_table of(const float *table, int keys, int low, int high) {
+        return {high - low < ROWS ? table : nullptr, keys, low, high - low + 1};
+    }
+    /* In the background; segment: of the thread's key, column threadIdx.x % COLUMNS. */
+    __device__ __forceinline__ void copy(float *to, int segment, bool there) const {
+        const int column = (int)threadIdx.x % COLUMNS;
+        if (!table) return;
+        for (int r = (int)threadIdx.x / COLUMNS; r < rows; r += ATTENTION_THREADS / COLUMNS)
+            cp_async_4(to + r * STRIDE + column, table + (int64_t)(first + r) * keys + segment, there);
+    }
+};
 
 /* What a tile of queries sees of the keys, GROUP by GROUP, as far as songs decide it: of up to MOST_GROUPS of them;
  * what is beyond counts as partly seen. */

@@ -15,6 +15,7 @@
  * Sums: tile after tile; dg's tile after tile, then strip after strip. The same bytes in any order of blocks.
  */
 #include "kernels/cuda/attention_harmony.h"
+#include "kernels/cuda/attention_turn.h"
 
 enum { OTHERS = GROUP }; /* rows of a tile of the other side */
 
@@ -43,7 +44,7 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS)
 /* ---- one pair */
 struct query_side {
     int   song, last; /* the last row it may see, by time; -1: no such query */
-    int   g;          /* where its segment's row of G begins in the slice's table */
+    int   segment;
     float log_sum, row_sum;
 };
 struct key_side {
@@ -52,22 +53,26 @@ struct key_side {
 struct pair_gradient {
     float share, logit; /* P', dlogit */
 };
-/* From <q, k> and <dy, v>. table: the slice's G or NULL; factor: what dropout multiplies the share with. */
-static __device__ __forceinline__ pair_gradient gradient_of(const float *table, query_side q, key_side k, bool seen,
-                                                            float scale, float dot, float dshare, float factor) {
+/* From <q, k> and <dy, v>. g: G of their segments, or 0; factor: what dropout multiplies the share with. */
+static __device__ __forceinline__ pair_gradient gradient_of(float g, query_side q, key_side k, bool seen, float scale,
+                                                            float dot, float dshare, float factor) {
     if (!seen && (q.song != k.song || k.row > q.last)) return {0, 0};
-    const float share = exp2_approx(logit_of(dot, scale, table ? table + q.g : nullptr, k.segment) - q.log_sum);
+    const float share = exp2_approx(fmaf(g, (float)LOG2_E, dot * scale) - q.log_sum);
     return {share * factor, share * (factor * dshare - q.row_sum)};
+}
+/* G where it lies; table: the slice's, or NULL */
+static __device__ __forceinline__ float g_of(const float *table, int keys, query_side q, key_side k) {
+    return table ? table[(int64_t)q.segment * keys + k.segment] : 0;
 }
 
 /* Query i of a slice. One without a song sees nothing. */
 template <class T>
 static __device__ __forceinline__ query_side query_of(const attention_sizes<T> &p, const backward_arrays<T> &o, slice s,
                                                       int i) {
-    const int token = s.b * p.tokens + i, at = (s.b * p.heads + s.h) * p.tokens + i;
-    if (i >= p.tokens || p.song[token] < 0) return {NO_SONG, -1, 0, 0, 0};
-    return {p.song[token], p.memory + i, p.g ? p.segment_query[token] * p.keys : 0, o.lse[at] * (float)LOG2_E,
-            o.row_sum[at]};
+    const int token = s.b * p.tokens + min(i, p.tokens - 1), at = (s.b * p.heads + s.h) * p.tokens + i;
+    const int segment = p.g ? p.segment_query[token] : 0;
+    if (i >= p.tokens || p.song[token] < 0) return {NO_SONG, -1, segment, 0, 0};
+    return {p.song[token], p.memory + i, segment, o.lse[at] * (float)LOG2_E, o.row_sum[at]};
 }
 template <class T> static __device__ __forceinline__ key_side key_of(const attention_sizes<T> &p, slice s, int j) {
     key_side k = {NO_SONG, 0, j};
@@ -108,8 +113,8 @@ template <> struct other_rows<true> { /* queries */
         if (array == 3) cp_async_4(row_sum + i, o.row_sum + row, there);
     }
     template <class T> __device__ __forceinline__ query_side at(const attention_sizes<T> &p, int i, int first) const {
-        return {song[i], first + i < p.tokens ? p.memory + first + i : -1, segment[i] * p.keys,
-                log_sum[i] * (float)LOG2_E, row_sum[i]};
+        return {song[i], first + i < p.tokens ? p.memory + first + i : -1, segment[i], log_sum[i] * (float)LOG2_E,
+                row_sum[i]};
     }
 };
 
@@ -159,21 +164,43 @@ template <class T, int HEAD, int ROWS, bool SPREAD> struct side {
 
     static __device__ __forceinline__ void copy(const attention_sizes<T> &p, const backward_arrays<T> &o, slice s,
                                                 bool keys, T *to, int first) {
-        tile::copy(p, s, to, keys ? first : p.memory + first, keys ? PART_KEY : PART_QUERY);
-        if (keys)
+        if (keys) {
+            tile::copy_keys(p, s, to, first);
             tile::copy(p, s, to + tile::ELEMENTS, first, PART_VALUE);
-        else
-            tile::each([&](int at, int row, int column) {
-                const int64_t token = (int64_t)s.b * p.tokens + first + row;
-                const T      *from = o.dy + (token * p.heads + s.h) * p.head + column;
-                const int     left = first + row < p.tokens ? p.half - column : 0;
-                copy_piece(to + tile::ELEMENTS + at, from, left, p.by_pieces);
-                copy_piece(to + tile::ELEMENTS + at + HEAD / 2, from + p.half, left, p.by_pieces);
-            });
+            return;
+        }
+        tile::copy_queries(p, s, to, first);
+        tile::each([&](int at, int row, int column) {
+            const int64_t token = (int64_t)s.b * p.tokens + first + row;
+            const T      *from = o.dy + (token * p.heads + s.h) * p.head + column;
+            const int     left = first + row < p.tokens ? p.half - column : 0;
+            copy_piece(to + tile::ELEMENTS + at, from, left, p.by_pieces);
+            copy_piece(to + tile::ELEMENTS + at + HEAD / 2, from + p.half, left, p.by_pieces);
+        });
     }
-    static __device__ __forceinline__ void turn(const attention_sizes<T> &p, slice s, bool keys, T *to, int first,
-                                                float direction = 1) {
-        tile::turn(p, s, to, keys ? first : p.memory + first, direction);
+    /* (x, y) -> (x cos + y sin, -x sin + y cos): the gradient of turned rows becomes that of the rows. */
+    static __device__ __forceinline__ void turn_back(const attention_sizes<T> &p, slice s, bool keys, T *to,
+                                                     int first) {
+        constexpr int SIZE = tile::SIZE;
+        tile::each([&](int at, int row, int column) {
+            const int j = (keys ? 0 : p.memory) + first + row;
+            if (j >= p.memory + p.tokens || column >= p.half) return;
+            const int64_t angle = (int64_t)(j < p.memory ? s.memory_row + j : s.token_row + j) * p.half + column;
+            float         x[SIZE], y[SIZE], cosine[SIZE], sine[SIZE];
+            read_rotary<SIZE>((j < p.memory ? p.cosine_memory : p.cosine) + angle, p.half - column, p.by_pieces,
+                              cosine);
+            read_rotary<SIZE>((j < p.memory ? p.sine_memory : p.sine) + angle, p.half - column, p.by_pieces, sine);
+            read_piece(to + at, x);
+            read_piece(to + at + HEAD / 2, y);
+#pragma unroll
+            for (int i = 0; i < SIZE; i++) {
+                const float before = x[i];
+                x[i] = fmaf(before, cosine[i], y[i] * sine[i]);
+                y[i] = fmaf(-before, sine[i], y[i] * cosine[i]);
+            }
+            write_piece(to + at, x);
+            write_piece(to + at + HEAD / 2, y);
+        });
     }
     /* The gradients of the rows, which lie where the rows did (dy has none). */
     static __device__ __forceinline__ void store(const attention_sizes<T> &p, const backward_arrays<T> &o, slice s,
@@ -329,7 +356,6 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, HEAD <= 64 ? 2 : 3)
             for (int k = 0; k < GRADIENTS; k++) sum[k][r][n] = make_float4(0, 0, 0, 0);
     }
     cp_async_wait<0>();
-    of::own_side::turn(p, w.s, OF_KEYS, own, w.first);
     __syncthreads();
     for (int tile = next_seen<OTHERS>(kinds, w.tile, w.tiles); tile < w.tiles;
          tile = next_seen<OTHERS>(kinds, tile + 1, w.tiles)) {
@@ -340,7 +366,6 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, HEAD <= 64 ? 2 : 3)
         numbers->copy(p, o, w.s, first);
         cp_async_commit();
         cp_async_wait<0>();
-        of::other_side::turn(p, w.s, !OF_KEYS, other, first);
         __syncthreads();
         dots<LANE_ROWS, HEAD, STRIDE>(own + row * STRIDE, other + lane % 8 * STRIDE, dot);
         dots<LANE_ROWS, HEAD, STRIDE>(own + of::own_side::tile::ELEMENTS + row * STRIDE,
@@ -359,8 +384,11 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, HEAD <= 64 ? 2 : 3)
                 k = numbers->at(i, first);
 #pragma unroll
             for (int r = 0; r < LANE_ROWS; r++) {
-                const pair_gradient d = gradient_of(table, OF_KEYS ? q : query[r], OF_KEYS ? key[r] : k, seen, scale,
-                                                    dot[r][c], dshare[r][c], kept >> (4 * r + c) & 1 ? factor : 0);
+                const query_side    of_query = OF_KEYS ? q : query[r];
+                const key_side      of_key = OF_KEYS ? key[r] : k;
+                const pair_gradient d =
+                    gradient_of(g_of(table, p.keys, of_query, of_key), of_query, of_key, seen, scale, dot[r][c],
+                                dshare[r][c], kept >> (4 * r + c) & 1 ? factor : 0);
                 dot[r][c] = d.logit;
                 dshare[r][c] = d.share;
             }
@@ -387,7 +415,7 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, HEAD <= 64 ? 2 : 3)
             if constexpr (OF_KEYS) store_whole_four(to + of::own_side::tile::ELEMENTS, sum[1][r][n]);
         }
     __syncthreads();
-    of::own_side::turn(p, w.s, OF_KEYS, own, w.first, -1);
+    of::own_side::turn_back(p, w.s, OF_KEYS, own, w.first);
     of::own_side::store(p, o, w.s, OF_KEYS, own, w.first);
 }
 
@@ -397,7 +425,36 @@ template <int HEAD> struct backward_bf16 {
     static constexpr int                    STRIP = 16, ROWS = ATTENTION_WARPS * STRIP;
     typedef side<bf16, HEAD, ROWS, false>   own_side;
     typedef side<bf16, HEAD, OTHERS, false> other_side;
-    static constexpr int                    ELEMENTS = own_side::ELEMENTS + 2 * other_side::ELEMENTS;
+    static constexpr int                    TILES = own_side::ELEMENTS + 2 * other_side::ELEMENTS;
+};
+/* G of a tile: of the own queries' segments, a column for each of the tile's keys; or of the tile's queries' segments,
+ * a column for each of the own keys */
+template <int HEAD, bool OF_KEYS>
+using backward_table = staged_table<OF_KEYS ? OTHERS / 2 : backward_bf16<HEAD>::ROWS * 3 / 8,
+                                    OF_KEYS ? backward_bf16<HEAD>::ROWS : OTHERS>;
+template <int HEAD, bool OF_KEYS>
+static constexpr int backward_elements = backward_bf16<HEAD>::TILES +
+                                         2 * backward_table<HEAD, OF_KEYS>::ELEMENTS *(int)(sizeof(float) /
+                                                                                            sizeof(bf16));
+
+/* What of G a tile needs. Segments are loaded a tile before G is copied by them. */
+template <int HEAD, bool OF_KEYS> struct tile_table {
+    typedef backward_table<HEAD, OF_KEYS> staged;
+    const float                          *table; /* the slice's, or NULL */
+    staged                                g;     /* of the tile to be copied next */
+    int                                   segment;
+    bool                                  there;
+
+    __device__ __forceinline__ void prepare(const attention_sizes<bf16> &p, const walk &w, int tile) {
+        constexpr int ROWS = backward_bf16<HEAD>::ROWS;
+        if (!table || tile >= w.tiles) return;
+        const int  column = (int)threadIdx.x % (OF_KEYS ? ROWS : OTHERS);
+        const int  j = (OF_KEYS ? w.first : tile * OTHERS) + column, i = OF_KEYS ? tile * OTHERS : w.first;
+        const auto of_query = [&](int query) { return p.segment_query[w.s.b * p.tokens + min(query, p.tokens - 1)]; };
+        g = staged::of(table, p.keys, of_query(i), of_query(i + (OF_KEYS ? OTHERS : ROWS) - 1));
+        there = j < p.memory + p.tokens;
+        segment = there ? *of_row(p, w.s, j, p.segment_memory, p.segment_key) : 0;
+    }
 };
 
 /* dot = the warp's rows of `own` times the rows of `other` */
@@ -482,14 +539,16 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, HEAD <= 64 ? 3 : 2)
     DYNAMIC_SHARED(memory);
     SHARED_ARRAY(numbers_of_tile, numbers, [2]);
     SHARED_ARRAY(unsigned char, kinds, [MOST_GROUPS]);
-    bf16              *own = reinterpret_cast<bf16 *>(memory), *stages = own + of::own_side::ELEMENTS;
+    typedef tile_table<HEAD, OF_KEYS> tables;
+    typedef typename tables::staged   staged;
+    bf16                             *own = reinterpret_cast<bf16 *>(memory), *stages = own + of::own_side::ELEMENTS;
+    float                            *biases = reinterpret_cast<float *>(own + of::TILES);
     const int          lane = (int)threadIdx.x % WARP, warp = (int)threadIdx.x / WARP, pair = lane % 4 * 2;
     const int          strip = warp * of::STRIP, row = strip + lane / 4;
     const walk         w = walk_of<OF_KEYS, of::ROWS>(p, slices);
     const bool         drops = dropout_on(p);
     const dropout_draw draw = drops ? dropout_of(p, w.s) : dropout_draw();
     const float        scale = (float)(p.scale * LOG2_E), factor = drops ? 1 / (1 - p.dropout) : 1;
-    const float       *table = table_of(p, w.s);
     const strip_sums   sums = OF_KEYS ? strip_sums() : strip_sums_of<of::STRIP>(p, o.dg, w.s, w.first + strip);
     query_side         query[2];
     key_side           key[2];
@@ -504,32 +563,39 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, HEAD <= 64 ? 3 : 2)
             key[half] = key_of(p, w.s, w.first + row + 8 * half);
         else
             query[half] = query_of(p, o, w.s, w.first + row + 8 * half);
-    cp_async_wait<0>();
-    of::own_side::turn(p, w.s, OF_KEYS, own, w.first);
     __syncthreads();
+    tables     next_table = {table_of(p, w.s), {nullptr, 0, 0, 0}, 0, false};
     int        tile = next_seen<OTHERS>(kinds, w.tile, w.tiles), stage = 0;
     const auto copy_tile = [&](int next, int to) {
         if (next < w.tiles) {
             of::other_side::copy(p, o, w.s, !OF_KEYS, stages + to * of::other_side::ELEMENTS, next * OTHERS);
             numbers[to].copy(p, o, w.s, next * OTHERS);
+            next_table.g.copy(biases + to * staged::ELEMENTS, next_table.segment, next_table.there);
         }
         cp_async_commit();
     };
+    next_table.prepare(p, w, tile);
+    staged g = next_table.g; /* of the tile at hand */
     copy_tile(tile, stage);
+    int next = next_seen<OTHERS>(kinds, tile + 1, w.tiles);
+    next_table.prepare(p, w, next);
     while (tile < w.tiles) {
-        const int  first = tile * OTHERS, next = next_seen<OTHERS>(kinds, tile + 1, w.tiles);
+        const int  first = tile * OTHERS;
         const bool seen = kind_of<OTHERS>(kinds, tile) == TILE_WHOLE && all_before<OF_KEYS, of::ROWS>(p, w, first);
         bf16      *other = stages + stage * of::other_side::ELEMENTS;
         float      dot[OTHERS / 8][4], dshare[OTHERS / 8][4];
+        cp_async_wait<0>();
+        __syncthreads(); /* the tile is there, and nobody reads the one before */
+        const staged g_of_next = next_table.g;
         copy_tile(next, 1 - stage);
-        cp_async_wait<1>();
-        of::other_side::turn(p, w.s, !OF_KEYS, other, first);
-        __syncthreads();
+        const int after = next_seen<OTHERS>(kinds, next + 1, w.tiles);
+        next_table.prepare(p, w, after);
         products<HEAD, STRIDE>(own, strip, other, dot);
         products<HEAD, STRIDE>(own + OWN_TILE, strip, other + OTHER_TILE, dshare);
         const unsigned kept = !drops    ? 0xffffffffu
                               : OF_KEYS ? kept_of_turned<OTHERS / 8>(draw, first, w.first + strip)
                                         : kept_of_fragments<OTHERS / 8>(draw, w.first + strip, first);
+        const float   *staged_g = biases + stage * staged::ELEMENTS;
 #pragma unroll
         for (int n = 0; n < OTHERS / 8; n++)
 #pragma unroll
@@ -543,9 +609,13 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, HEAD <= 64 ? 3 : 2)
                     k = numbers[stage].at(i, first);
 #pragma unroll
                 for (int e = side; e < 4; e += 2) {
-                    const pair_gradient d =
-                        gradient_of(table, OF_KEYS ? q : query[e / 2], OF_KEYS ? key[e / 2] : k, seen, scale, dot[n][e],
-                                    dshare[n][e], kept >> (4 * n + e) & 1 ? factor : 0);
+                    const query_side of_query = OF_KEYS ? q : query[e / 2];
+                    const key_side   of_key = OF_KEYS ? key[e / 2] : k;
+                    const int        column = OF_KEYS ? row + e / 2 * 8 : i;
+                    const float bias = g.table ? staged_g[max(of_query.segment - g.first, 0) * staged::STRIDE + column]
+                                               : g_of(next_table.table, p.keys, of_query, of_key);
+                    const pair_gradient d = gradient_of(bias, of_query, of_key, seen, scale, dot[n][e], dshare[n][e],
+                                                        kept >> (4 * n + e) & 1 ? factor : 0);
                     dot[n][e] = d.logit;
                     dshare[n][e] = d.share;
                 }
@@ -553,11 +623,13 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, HEAD <= 64 ? 3 : 2)
         if constexpr (!OF_KEYS) sums.add_bf16(dot, numbers[stage].segment, first, p.memory + p.tokens);
         add_product<HEAD, STRIDE>(dot, other, sum[0]);
         if constexpr (OF_KEYS) add_product<HEAD, STRIDE>(dshare, other + OTHER_TILE, sum[1]);
-        __syncthreads();
         tile = next;
+        next = after;
+        g = g_of_next;
         stage = 1 - stage;
     }
     cp_async_wait<0>();
+    __syncthreads(); /* gradients go where rows were */
 #pragma unroll
     for (int n = 0; n < HEAD / 8; n++)
 #pragma unroll
@@ -579,16 +651,18 @@ static ct_status run_side(const attention_sizes<T> &p, const backward_arrays<T> 
     if constexpr (narrow)
         return launch(OF_KEYS ? "attention_backward_bf16_kernel of keys" : "attention_backward_bf16_kernel of queries",
                       attention_backward_bf16_kernel<HEAD, OF_KEYS>, blocks, ATTENTION_THREADS,
-                      backward_bf16<HEAD>::ELEMENTS * sizeof(T), stream, p, o, slices);
+                      backward_elements<HEAD, OF_KEYS> * sizeof(T), stream, p, o, slices);
     else
         return launch(OF_KEYS ? "attention_backward_f32_kernel of keys" : "attention_backward_f32_kernel of queries",
                       attention_backward_f32_kernel<HEAD, OF_KEYS>, blocks, ATTENTION_THREADS,
                       backward_f32<HEAD>::ELEMENTS * sizeof(T), stream, p, o, slices);
 }
 template <class T, int HEAD>
-static ct_status run_head(const attention_sizes<T> &p, const backward_arrays<T> &o, int slices, CUstream_st *stream) {
+static ct_status run_head(attention_sizes<T> p, const backward_arrays<T> &o, int slices, float *work,
+                          CUstream_st *stream) {
     constexpr int strip = sizeof(T) == 2 ? backward_bf16<HEAD>::STRIP : backward_f32<HEAD>::STRIP;
     static_assert(strip >= CT_ATTENTION_STRIP(HEAD), "the workspace has room");
+    CT_TRY(turn_rows<HEAD>(&p, slices / p.heads, work, stream));
     CT_TRY((run_side<T, HEAD, false>(p, o, slices, stream)));
     CT_TRY((run_side<T, HEAD, true>(p, o, slices, stream)));
     if (!o.dg.dg || p.queries * p.keys == 0) return CT_OK;
@@ -600,7 +674,7 @@ CT_CUDA_REAL(attention_backward) {
     CT_TRY(attention_check(p->head));
     const int64_t rows = p->batch * p->tokens * p->heads;
     const int     slices = (int)(p->batch * p->heads);
-    float        *row_sum = (float *)p->work;
+    float        *row_sum = (float *)p->work, *rest = row_sum + rows;
     const T      *y = (const T *)p->y, *dy = (const T *)p->dy;
     if (slices == 0 || p->tokens + p->memory == 0) return CT_OK;
     const attention_sizes<T> sizes = attention_sizes_of<T>(p, p->dy, p->dqkv, p->dkv_memory);
@@ -609,7 +683,7 @@ CT_CUDA_REAL(attention_backward) {
     if (rows > 0)
         CT_TRY(LAUNCH(row_sum_kernel<T>, blocks_for(rows, ATTENTION_WARPS), ATTENTION_THREADS, 0, stream, rows,
                       (int)p->tokens, (int)p->heads, (int)p->head, y, dy, row_sum));
-    if (p->head <= 32) return run_head<T, 32>(sizes, arrays, slices, stream);
-    if (p->head <= 64) return run_head<T, 64>(sizes, arrays, slices, stream);
-    return run_head<T, 128>(sizes, arrays, slices, stream);
+    if (p->head <= 32) return run_head<T, 32>(sizes, arrays, slices, rest, stream);
+    if (p->head <= 64) return run_head<T, 64>(sizes, arrays, slices, rest, stream);
+    return run_head<T, 128>(sizes, arrays, slices, rest, stream);
 }
