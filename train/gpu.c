@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-static const ct_gpu gpus[] = {
+static const ct_gpu gpus[CT_GPUS] = {
     {"A100 SXM 80 GB", 80e9, 2.039e12, 312e12, 156e12, 19.5e12, 312e12, false},
     {"H100 SXM", 80e9, 3.35e12, 989e12, 494e12, 67e12, 660e12, false},
     {"H200 SXM", 141e9, 4.8e12, 989e12, 494e12, 67e12, 660e12, false},

@@ -21,6 +21,7 @@ typedef struct ct_gpu { /* dense rates, a second */
 } ct_gpu;
 /* The card of this place in CT_GPU_WORDS, 1 ...; NULL for "none". */
 #define CT_GPU_WORDS "none|A100|H100|H200|B200|RTX4090"
+enum { CT_GPUS = 5 };
 const ct_gpu *ct_gpu_at(int place);
 
 typedef struct ct_gpu_plan {

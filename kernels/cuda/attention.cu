@@ -8,20 +8,22 @@
  *
  * A block of four warps has 64 queries of one (batch row, head), a warp 16 of them; it goes over the tiles of keys up
  * to the diagonal, but those whose songs none of its queries has. Rows belong to one warp from logits to output, so
- * that maxima and sums need shuffles alone, and a tile two barriers. Blocks with most keys begin first. Per tile: keys
- * and values by cp.async, keys turned where they lie, logits, G by segment numbers (from the caches), mask, running
- * softmax in powers of two, dropout, product with the values. Tiles that are seen whole skip the mask (bf16).
+ * that maxima and sums need shuffles alone. Blocks with most keys begin first. Queries and keys were turned before, by
+ * a kernel of its own (attention_turn.h). Per tile: keys and values by cp.async, logits, G by segment numbers, mask,
+ * running softmax in powers of two, dropout, product with the values. Tiles that are seen whole skip the mask (bf16).
  *
  * bf16: both products by mma m16n8k16; turned queries stay in registers, logits and output too; probabilities are
- * rounded to bf16 for the second product, nothing else. The next tile is copied while one is worked on. 64 keys a tile
- * for heads up to 64: 20 and 36 KB for two tiles of keys and values; 32 keys for 128: 34 KB, and 16 registers less of
- * logits beside 32 of queries and 64 of output. At most 168 registers: three blocks, 12 warps a multiprocessor, of
- * which the shared memory of 100 KB (sm_120) holds two. fp32: fmaf on tiles of 4 x 4 logits a lane, 32 keys; the
- * probabilities cross lanes through shared memory, within the warp. 27, 44 and 76 KB: 3, 3 and 2 blocks.
+ * rounded to bf16 for the second product, nothing else. The next tile, and what of G it needs (staged_table), is copied
+ * while one is worked on, and a tile has one barrier. 64 keys a tile for heads up to 64: 20 and 36 KB for two tiles of
+ * keys and values, 13 for G; 32 keys for 128: 34 KB, 7 for G, and 16 registers less of logits beside 32 of queries and
+ * 64 of output. Three blocks, 12 warps a multiprocessor (128: two). On an H100 this was faster than 128 queries a block
+ * in strips of two a warp with half as many warps (150 against 174 us at 16 x 8 heads of 64, 1,024 tokens, G). fp32:
+ * fmaf on tiles of 4 x 4 logits a lane, 32 keys; the probabilities cross lanes through shared memory, within the warp.
+ * 27, 44 and 76 KB: 3, 3 and 2 blocks.
  *
  * Bytes: qkv, kv_memory and y once from device memory; each tile of queries reads the keys before it anew from the L2
- * cache: 2 head sizeof(real) for key and value, 4 head for cosines and sines, a key; G 4 bytes a pair, mostly the same
- * few lines. Flops: (4 head + 10) a pair. Every sum has one order, that of the tiles and lanes: the same bytes always.
+ * cache: 2 head sizeof(real) for key and value, and G once for each segment of the tile and key. Flops: (4 head + 10) a
+ * pair. Every sum has one order, that of the tiles and lanes: the same bytes always.
  */
 #include "kernels/cuda/attention_turn.h"
 
@@ -204,14 +206,12 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, HEAD <= 64 ? 3 : 2)
     store_rows<float, HEAD, QUERIES>(p, at, reinterpret_cast<const float *>(memory), y);
 }
 
-/* ---- bf16 on tensor cores: lane l of a warp has, of each 16 queries, l / 4 and l / 4 + 8, and of each 8 keys, or
- * columns of the output, 2 (l % 4) and the next */
+/* ---- bf16 on tensor cores: lane l of a warp has queries l / 4 and l / 4 + 8, and of each 8 keys, or columns of the
+ * output, 2 (l % 4) and the next */
 template <int HEAD> struct of_bf16 {
-    static constexpr int                 STRIPS = HEAD <= 64 ? 2 : 1; /* of 16 queries, of a warp */
-    static constexpr int                 QUERIES_OF_WARP = 16 * STRIPS, QUERIES = ATTENTION_WARPS * QUERIES_OF_WARP;
-    static constexpr int                 KEYS = HEAD <= 64 ? 64 : 32, BLOCKS = 2;
-    typedef tile_of<bf16, HEAD, QUERIES> query_tile;
-    typedef tile_of<bf16, HEAD, KEYS>    key_tile;
+    static constexpr int                        QUERIES = 64, KEYS = HEAD <= 64 ? 64 : 32, BLOCKS = HEAD <= 64 ? 3 : 2;
+    typedef tile_of<bf16, HEAD, QUERIES>        query_tile;
+    typedef tile_of<bf16, HEAD, KEYS>           key_tile;
     typedef staged_table<QUERIES * 3 / 8, KEYS> staged;
     static constexpr int                        STAGE = 2 * key_tile::ELEMENTS; /* keys and values */
     static constexpr int ELEMENTS = 2 * STAGE + 2 * staged::ELEMENTS * (int)(sizeof(float) / sizeof(bf16));
@@ -222,7 +222,8 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, of_bf16<HEAD>::BLOCK
     attention_bf16_kernel(const attention_sizes<bf16> p, int slices, bf16 *y, float *lse) {
     typedef of_bf16<HEAD>       of;
     typedef typename of::staged staged;
-    constexpr int QUERIES = of::QUERIES, STRIPS = of::STRIPS, KEYS = of::KEYS, STRIDE = of::key_tile::STRIDE;
+    constexpr int               QUERIES = of::QUERIES, QUERIES_OF_WARP = QUERIES / ATTENTION_WARPS;
+    constexpr int               KEYS = of::KEYS, STRIDE = of::key_tile::STRIDE;
     static_assert(of::query_tile::ELEMENTS <= 2 * of::STAGE, "queries, and later y, have room where keys are");
     DYNAMIC_SHARED(memory);
     SHARED_ARRAY(int, songs, [2][KEYS]);
@@ -232,13 +233,13 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, of_bf16<HEAD>::BLOCK
     bf16       *stages = reinterpret_cast<bf16 *>(memory);
     float      *biases = reinterpret_cast<float *>(stages + 2 * of::STAGE);
     const int   lane = (int)threadIdx.x % WARP, warp = (int)threadIdx.x / WARP;
-    const int   own = warp * of::QUERIES_OF_WARP + lane / 4, pair = lane % 4 * 2;
+    const int   own = warp * QUERIES_OF_WARP + lane / 4, pair = lane % 4 * 2;
     const place at = place_of<QUERIES, KEYS>(p, slices);
     const bool  drops = dropout_on(p);
     const float scale = (float)(p.scale * LOG2_E), *const table = table_of(p, at.s);
-    softmax_row row[STRIPS][2];
-    float       sum[STRIPS][HEAD / 8][4] = {};
-    unsigned    query[STRIPS][HEAD / 16][4];
+    softmax_row row[2] = {{-INFINITY, 0}, {-INFINITY, 0}};
+    float       sum[HEAD / 8][4] = {};
+    unsigned    query[HEAD / 16][4];
     of::query_tile::copy_queries(p, at.s, stages, at.first);
     cp_async_commit();
     load_sights<QUERIES>(p, at.s, at.first, sights);
@@ -247,12 +248,7 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, of_bf16<HEAD>::BLOCK
     __syncthreads();
     const staged g = staged::of(table, p.keys, sights[0].y, sights[QUERIES - 1].y);
 #pragma unroll
-    for (int m = 0; m < STRIPS; m++) {
-        row[m][0] = row[m][1] = {-INFINITY, 0};
-#pragma unroll
-        for (int i = 0; i < HEAD / 16; i++)
-            load_a<STRIDE>(query[m][i], stages, warp * of::QUERIES_OF_WARP + 16 * m, 16 * i);
-    }
+    for (int i = 0; i < HEAD / 16; i++) load_a<STRIDE>(query[i], stages, warp * QUERIES_OF_WARP, 16 * i);
     __syncthreads(); /* the first keys go where these were */
     /* The segment of the thread's key: it is loaded a tile before G is copied by it. */
     const int  column = (int)threadIdx.x % KEYS, end = p.memory + p.tokens;
@@ -285,94 +281,82 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, of_bf16<HEAD>::BLOCK
         const int after = next_seen<KEYS>(kinds, next + 1, at.tiles);
         segment_of_next = segment_in(after);
 
-        float logit[STRIPS][KEYS / 8][4] = {};
+        float logit[KEYS / 8][4] = {};
 #pragma unroll
         for (int n = 0; n < KEYS / 8; n += 2)
 #pragma unroll
             for (int i = 0; i < HEAD / 16; i++) {
                 unsigned b[4];
                 load_b_rows<STRIDE>(b, key, 8 * n, 16 * i);
-#pragma unroll
-                for (int m = 0; m < STRIPS; m++) {
-                    mma_bf16(logit[m][n], query[m][i], b);
-                    mma_bf16(logit[m][n + 1], query[m][i], b + 2);
-                }
+                mma_bf16(logit[n], query[i], b);
+                mma_bf16(logit[n + 1], query[i], b + 2);
             }
+        float largest[2] = {-INFINITY, -INFINITY};
 #pragma unroll
-        for (int m = 0; m < STRIPS; m++) {
-            float largest[2] = {-INFINITY, -INFINITY};
+        for (int half = 0; half < 2; half++) {
+            const int    at_query = own + 8 * half, last = p.memory + at.first + at_query;
+            const int2   sight = sights[at_query];
+            const float *of_query = table ? table + (int64_t)sight.y * p.keys : nullptr;
+            const float *of_staged = biases + stage * staged::ELEMENTS + (sight.y - g.first) * staged::STRIDE + pair;
 #pragma unroll
-            for (int half = 0; half < 2; half++) {
-                const int    at_query = own + 16 * m + 8 * half, last = p.memory + at.first + at_query;
-                const int2   sight = sights[at_query];
-                const float *of_query = table ? table + (int64_t)sight.y * p.keys : nullptr;
-                const float *of_staged =
-                    biases + stage * staged::ELEMENTS + (sight.y - g.first) * staged::STRIDE + pair;
-#pragma unroll
-                for (int n = 0; n < KEYS / 8; n++) {
-                    float *x = logit[m][n] + 2 * half;
-                    if (g.table) {
-                        const float2 of_pair = *reinterpret_cast<const float2 *>(of_staged + 8 * n);
-                        x[0] = fmaf(of_pair.x, (float)LOG2_E, x[0] * scale);
-                        x[1] = fmaf(of_pair.y, (float)LOG2_E, x[1] * scale);
-                    } else {
-                        const int2 to = *reinterpret_cast<const int2 *>(segment + 8 * n + pair);
-                        x[0] = logit_of(x[0], scale, of_query, to.x);
-                        x[1] = logit_of(x[1], scale, of_query, to.y);
-                    }
-                    if (!whole) {
-                        const int2 of_song = *reinterpret_cast<const int2 *>(song + 8 * n + pair);
-                        const int  j = first + 8 * n + pair;
-                        x[0] = sees(sight, of_song.x, j, last) ? x[0] : -INFINITY;
-                        x[1] = sees(sight, of_song.y, j + 1, last) ? x[1] : -INFINITY;
-                    }
-                    largest[half] = fmaxf(largest[half], fmaxf(x[0], x[1]));
+            for (int n = 0; n < KEYS / 8; n++) {
+                float *x = logit[n] + 2 * half;
+                if (g.table) {
+                    const float2 of_pair = *reinterpret_cast<const float2 *>(of_staged + 8 * n);
+                    x[0] = fmaf(of_pair.x, (float)LOG2_E, x[0] * scale);
+                    x[1] = fmaf(of_pair.y, (float)LOG2_E, x[1] * scale);
+                } else {
+                    const int2 to = *reinterpret_cast<const int2 *>(segment + 8 * n + pair);
+                    x[0] = logit_of(x[0], scale, of_query, to.x);
+                    x[1] = logit_of(x[1], scale, of_query, to.y);
                 }
-            }
-#pragma unroll
-            for (int half = 0; half < 2; half++) {
-                for (int by = 1; by < 4; by *= 2)
-                    largest[half] = fmaxf(largest[half], __shfl_xor_sync(ALL_LANES, largest[half], by));
-                const float shrink = shrink_to(row[m][half], largest[half]), zero = zero_of(row[m][half]);
-#pragma unroll
-                for (int n = 0; n < HEAD / 8; n++) {
-                    sum[m][n][2 * half] *= shrink;
-                    sum[m][n][2 * half + 1] *= shrink;
+                if (!whole) {
+                    const int2 of_song = *reinterpret_cast<const int2 *>(song + 8 * n + pair);
+                    const int  j = first + 8 * n + pair;
+                    x[0] = sees(sight, of_song.x, j, last) ? x[0] : -INFINITY;
+                    x[1] = sees(sight, of_song.y, j + 1, last) ? x[1] : -INFINITY;
                 }
-#pragma unroll
-                for (int n = 0; n < KEYS / 8; n++)
-#pragma unroll
-                    for (int e = 2 * half; e < 2 * half + 2; e++) {
-                        logit[m][n][e] = exp2_approx(logit[m][n][e] - zero);
-                        row[m][half].total += logit[m][n][e];
-                    }
-            }
-            if (drops) {
-                const int      i = at.first + warp * of::QUERIES_OF_WARP + 16 * m;
-                const unsigned kept = kept_of_fragments<KEYS / 8>(dropout_of(p, at.s), i, first);
-#pragma unroll
-                for (int n = 0; n < KEYS / 8; n++)
-#pragma unroll
-                    for (int e = 0; e < 4; e++) logit[m][n][e] = kept >> (4 * n + e) & 1 ? logit[m][n][e] : 0;
+                largest[half] = fmaxf(largest[half], fmaxf(x[0], x[1]));
             }
         }
 #pragma unroll
+        for (int half = 0; half < 2; half++) {
+            for (int by = 1; by < 4; by *= 2)
+                largest[half] = fmaxf(largest[half], __shfl_xor_sync(ALL_LANES, largest[half], by));
+            const float shrink = shrink_to(row[half], largest[half]), zero = zero_of(row[half]);
+#pragma unroll
+            for (int n = 0; n < HEAD / 8; n++) {
+                sum[n][2 * half] *= shrink;
+                sum[n][2 * half + 1] *= shrink;
+            }
+#pragma unroll
+            for (int n = 0; n < KEYS / 8; n++)
+#pragma unroll
+                for (int e = 2 * half; e < 2 * half + 2; e++) {
+                    logit[n][e] = exp2_approx(logit[n][e] - zero);
+                    row[half].total += logit[n][e];
+                }
+        }
+        if (drops) {
+            const int      i = at.first + warp * QUERIES_OF_WARP;
+            const unsigned kept = kept_of_fragments<KEYS / 8>(dropout_of(p, at.s), i, first);
+#pragma unroll
+            for (int n = 0; n < KEYS / 8; n++)
+#pragma unroll
+                for (int e = 0; e < 4; e++) logit[n][e] = kept >> (4 * n + e) & 1 ? logit[n][e] : 0;
+        }
+#pragma unroll
         for (int i = 0; i < KEYS / 16; i++) {
-            unsigned share[STRIPS][4];
+            unsigned share[4];
 #pragma unroll
-            for (int m = 0; m < STRIPS; m++)
-#pragma unroll
-                for (int r = 0; r < 4; r++)
-                    share[m][r] = pack_bf16(logit[m][2 * i + r / 2][r % 2 * 2], logit[m][2 * i + r / 2][r % 2 * 2 + 1]);
+            for (int r = 0; r < 4; r++)
+                share[r] = pack_bf16(logit[2 * i + r / 2][r % 2 * 2], logit[2 * i + r / 2][r % 2 * 2 + 1]);
 #pragma unroll
             for (int n = 0; n < HEAD / 8; n += 2) {
                 unsigned b[4];
                 load_b_columns<STRIDE>(b, value, 16 * i, 8 * n);
-#pragma unroll
-                for (int m = 0; m < STRIPS; m++) {
-                    mma_bf16(sum[m][n], share[m], b);
-                    mma_bf16(sum[m][n + 1], share[m], b + 2);
-                }
+                mma_bf16(sum[n], share, b);
+                mma_bf16(sum[n + 1], share, b + 2);
             }
         }
         tile = next;
@@ -382,19 +366,17 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, of_bf16<HEAD>::BLOCK
     cp_async_wait<0>();
     __syncthreads(); /* y goes where keys were */
 #pragma unroll
-    for (int m = 0; m < STRIPS; m++)
+    for (int half = 0; half < 2; half++) {
+        softmax_row &r = row[half];
+        const int    at_query = own + 8 * half;
+        for (int by = 1; by < 4; by *= 2) r.total += __shfl_xor_sync(ALL_LANES, r.total, by);
+        const float part = r.total > 0 ? (drops ? 1 / (1 - p.dropout) : 1) / r.total : 0;
 #pragma unroll
-        for (int half = 0; half < 2; half++) {
-            softmax_row &r = row[m][half];
-            const int    at_query = own + 16 * m + 8 * half;
-            for (int by = 1; by < 4; by *= 2) r.total += __shfl_xor_sync(ALL_LANES, r.total, by);
-            const float part = r.total > 0 ? (drops ? 1 / (1 - p.dropout) : 1) / r.total : 0;
-#pragma unroll
-            for (int n = 0; n < HEAD / 8; n++)
-                *reinterpret_cast<unsigned *>(stages + at_query * STRIDE + 8 * n + pair) =
-                    pack_bf16(sum[m][n][2 * half] * part, sum[m][n][2 * half + 1] * part);
-            if (lane % 4 == 0) store_log_sum(p, at, at_query, r, lse);
-        }
+        for (int n = 0; n < HEAD / 8; n++)
+            *reinterpret_cast<unsigned *>(stages + at_query * STRIDE + 8 * n + pair) =
+                pack_bf16(sum[n][2 * half] * part, sum[n][2 * half + 1] * part);
+        if (lane % 4 == 0) store_log_sum(p, at, at_query, r, lse);
+    }
     __syncwarp();
     store_rows<bf16, HEAD, QUERIES>(p, at, stages, y);
 }

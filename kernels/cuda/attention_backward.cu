@@ -530,7 +530,7 @@ static __device__ __forceinline__ void write_sums(bf16 *tile, int row, const flo
 }
 
 template <int HEAD, bool OF_KEYS>
-static __global__ void __launch_bounds__(ATTENTION_THREADS, HEAD <= 64 ? 3 : 2)
+static __global__ void __launch_bounds__(ATTENTION_THREADS, HEAD <= (OF_KEYS ? 32 : 64) ? 3 : 2)
     attention_backward_bf16_kernel(const attention_sizes<bf16> p, const backward_arrays<bf16> o, int slices) {
     typedef backward_bf16<HEAD> of;
     constexpr int               STRIDE = of::own_side::tile::STRIDE;

@@ -56,7 +56,7 @@ typedef __nv_bfloat16 bf16;
 #define DYNAMIC_SHARED(name) unsigned char *const name = static_cast<unsigned char *>(machine_dynamic_shared())
 #endif
 
-/* ---- launches. More than 48 KB of dynamic shared memory has to be asked for. */
+/* ---- launches. More than 48 KB of shared memory has to be asked for, static arrays (16 KB at most) counted in. */
 #define LAUNCH(kernel, grid, block, shared, stream, ...)                                                               \
     launch(#kernel, kernel, (grid), (block), (shared), (stream), __VA_ARGS__)
 
@@ -66,7 +66,7 @@ ct_status launch(const char *name, void (*kernel)(P...), dim3 grid, dim3 block, 
     static_assert(sizeof...(P) == sizeof...(A), "a kernel takes as many arguments as it has parameters");
 #ifdef __CUDACC__
     cudaError_t error = cudaSuccess;
-    if (shared > 48 * 1024)
+    if (shared > (48 - 16) * 1024)
         error = cudaFuncSetAttribute((const void *)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared);
     if (error == cudaSuccess) {
         kernel<<<grid, block, shared, stream>>>((P)arguments...);

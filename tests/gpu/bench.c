@@ -2,7 +2,8 @@
  * only copies and only multiplies.
  *
  *   bench ops [NAME ...]    each op: microseconds, TFLOP/s, GB/s, share of the larger of its two bounds
- *   bench steps             both shipped models and a larger one: ms a step, tokens a second, share of the bound
+ *   bench steps             both shipped models and larger ones: ms a step, tokens a second, share of the bound
+ *   bench profile           of a step of the larger ones: what each op of the first layer takes, and all of a kind
  *
  * Times are of graphs that repeat an op, over enough launches to last; the median of several rounds. Bounds are
  * measured here: bytes by a device-to-device copy of 1 GiB, read and written; flops of products by the best square
@@ -133,13 +134,30 @@ static double measure_product(ct_dtype dtype, int64_t n) {
     return 2.0 * (double)n * (double)n * (double)n / t;
 }
 
+/* By its data sheet, else as measured. */
+static ct_gpu card;
+static void   find_card(void) {
+      const ct_gpu *known;
+      for (int place = 1; place <= CT_GPUS; place++) {
+          char name[32];
+          known = ct_gpu_at(place);
+          snprintf(name, sizeof name, "%.*s", (int)(strstr(known->name, " SXM") ? strcspn(known->name, " ") : 31),
+                   known->name);
+          if (strstr(ct_device_describe(gpu), name)) card = *known;
+    }
+      if (!card.name)
+        card = (ct_gpu){"measured", 0, reached.bytes, reached.bf16, reached.bf16 / 2, reached.fp32, reached.bf16, true};
+}
 static void measure_card(void) {
     measure_copy();
     reached.bf16 = measure_product(CT_BF16, 8192);
     reached.fp32 = measure_product(CT_F32, 4096);
+    find_card();
     printf("%s\n", ct_device_describe(gpu));
     printf("reached here: copy %.0f GB/s read and written, products bf16 %.0f TFLOP/s, fp32 %.1f TFLOP/s\n",
            reached.bytes * 1e-9, reached.bf16 * 1e-12, reached.fp32 * 1e-12);
+    printf("shares are of %s: %.0f GB/s, bf16 %.0f TFLOP/s (attention, by mma.sync: %.0f), fp32 %.0f TFLOP/s\n",
+           card.name, card.bytes * 1e-9, card.bf16 * 1e-12, card.bf16_by_mma * 1e-12, card.fp32 * 1e-12);
 }
 
 /* ---- ops, at the sizes of a model of width 512 with windows of 1,024 tokens, 16 a batch */
@@ -170,14 +188,14 @@ static const op_case bench_cases[] = {
     ATTENTION(attention, "64, G, dropout", 16, 1024, 0, 8, 64, 300, 300, 0.1f, PLAIN),
     ATTENTION(attention, "64, 4096 tokens", 4, 4096, 0, 8, 64, 1, 1, 0, NO_G),
     ATTENTION(attention, "128", 16, 1024, 0, 4, 128, 1, 1, 0, NO_G),
-    ATTENTION(attention, "64, memory, G", 64, 256, 768, 8, 64, 100, 400, 0, PLAIN),
+    ATTENTION(attention, "64, memory, G", 64, 256, 768, 8, 64, 100, 300, 0, PLAIN),
     ATTENTION(attention_backward, "32", 16, 1024, 0, 16, 32, 1, 1, 0, NO_G),
     ATTENTION(attention_backward, "64", 16, 1024, 0, 8, 64, 1, 1, 0, NO_G),
     ATTENTION(attention_backward, "64, G", 16, 1024, 0, 8, 64, 300, 300, 0, PLAIN),
     ATTENTION(attention_backward, "64, G, dropout", 16, 1024, 0, 8, 64, 300, 300, 0.1f, PLAIN),
     ATTENTION(attention_backward, "64, 4096 tokens", 4, 4096, 0, 8, 64, 1, 1, 0, NO_G),
     ATTENTION(attention_backward, "128", 16, 1024, 0, 4, 128, 1, 1, 0, NO_G),
-    ATTENTION(attention_backward, "64, memory, G", 64, 256, 768, 8, 64, 100, 400, 0, PLAIN),
+    ATTENTION(attention_backward, "64, memory, G", 64, 256, 768, 8, 64, 100, 300, 0, PLAIN),
     MEMORY("", 64, 256, 768, C, PLAIN),
     ENTROPY("", ROWS, 331, PLAIN),
     CASE(grad_norm, "", .params.grad_norm = {.count = 30000000}),
@@ -195,15 +213,24 @@ static const op_case bench_cases[] = {
 static double bound_of(ct_op op, const ct_params *p, ct_dtype dtype) {
     const bool   product = op == CT_OP_linear || op == CT_OP_linear_backward;
     const bool   attention = op == CT_OP_attention || op == CT_OP_attention_backward;
-    const double by_mma = ct_gpu_at(2)->bf16_by_mma / ct_gpu_at(2)->bf16;
-    const double rate = dtype == CT_BF16 && product     ? reached.bf16
-                        : dtype == CT_BF16 && attention ? reached.bf16 * by_mma
-                                                        : reached.fp32;
-    return fmax(ct_op_about(op)->flops(p) / rate, ct_op_bytes(op, p) / reached.bytes);
+    const double rate = dtype != CT_BF16 ? card.fp32 : product ? card.bf16 : attention ? card.bf16_by_mma : card.fp32;
+    return fmax(ct_op_about(op)->flops(p) / rate, ct_op_bytes(op, p) / card.bytes);
 }
 
+/* Segments as music has them, about four rows each, the memory's before the tokens'. */
+static void set_segments(op_arrays *a, const char *name, int64_t rows, int64_t first) {
+    const int field = field_index(a->info, name);
+    int32_t  *segment = field < 0 ? NULL : array_of(a, field);
+    for (int64_t i = 0; segment && i < a->count[field]; i++) segment[i] = (int32_t)(first + i % rows / 4);
+}
 static void bench_op(const op_case *c, ct_dtype dtype) {
-    op_arrays  host = op_arrays_fill(c, dtype);
+    op_arrays host = op_arrays_fill(c, dtype);
+    if (c->op == CT_OP_attention || c->op == CT_OP_attention_backward) {
+        const ct_attention *p = &c->params.attention; /* its gradient begins alike */
+        set_segments(&host, "segment_query", p->tokens, 0);
+        set_segments(&host, "segment_key", p->tokens, p->memory / 4);
+        if (p->memory) set_segments(&host, "segment_memory", p->memory, 0);
+    }
     gpu_arrays g = gpu_take(&host, 0, -1);
     op_call    call = {c->op, &g.params};
     double     t = time_of(run_op, &call), flops = host.info->flops(&host.params);
@@ -230,18 +257,52 @@ static const bench_model models[] = {
      {MELODY_MODEL, "model.layers=8", "model.width=512", "model.heads=8", "model.feed_forward=2048", "train.batch=64"}},
 };
 
+/* A few steps of it, so that its memory is full. */
+static void begin_model(const bench_model *b, const char *precision, const ct_dataset *songs, ct_arena *arena,
+                        ct_train_config *c, ct_stepper *s) {
+    const char *words[16] = {"data.path=none", "train.out=none", "device=cuda", precision};
+    size_t      count = 4;
+    for (int i = 0; i < 8 && b->words[i]; i++) words[count++] = b->words[i];
+    gpu_try(ct_config_read(&ct_train_schema, NULL, words, count, arena, c));
+    gpu_try(ct_stepper_open(c, songs, false, s));
+    for (int i = 0; i < 5; i++) gpu_try(ct_stepper_step(s));
+    gpu_try(ct_stepper_settle(s));
+}
+
+/* Each op of the first layer, and those of none, by itself; of other layers they are the same. */
+static void profile(const bench_model *b, const ct_dataset *songs) {
+    ct_arena        arena = {0};
+    ct_train_config c;
+    ct_stepper      s;
+    double          all[CT_OP_COUNT] = {0}, sum = 0;
+    begin_model(b, "precision=bf16", songs, &arena, &c, &s);
+    gpu = s.device;
+    const ct_record_list *const lists[] = {&s.network.forward, &s.network.backward, &s.network.after};
+    printf("%s\n", b->name);
+    for (int l = 0; l < 3; l++)
+        for (size_t i = 0; i < lists[l]->count; i++) {
+            const ct_record *r = &lists[l]->at[i];
+            if (r->layer > 0) continue;
+            op_call      call = {r->op, &r->params};
+            const double t = time_of(run_op, &call), times = r->layer < 0 ? 1 : (double)c.model.layers;
+            all[r->op] += t * times;
+            sum += t * times;
+            printf("  %-22s %-26s %9.1f us x %2.0f %5.0f%% of its bound\n", ct_op_about(r->op)->name,
+                   r->label ? r->label : "", t * 1e6, times, 100 * bound_of(r->op, &r->params, s.network.dtype) / t);
+        }
+    for (int op = 0; op < CT_OP_COUNT; op++)
+        if (all[op] > 0)
+            printf("  %-22s %9.2f ms %5.1f%%\n", ct_op_about((ct_op)op)->name, all[op] * 1e3, 100 * all[op] / sum);
+    ct_stepper_close(&s);
+    ct_arena_free(&arena);
+}
+
 static void bench_steps(const bench_model *b, const char *precision, const ct_dataset *songs) {
-    const char     *words[16] = {"data.path=none", "train.out=none", "device=cuda", precision};
-    size_t          count = 4;
     ct_arena        arena = {0};
     ct_train_config c;
     ct_stepper      s;
     double          taken[ROUNDS];
-    for (int i = 0; i < 8 && b->words[i]; i++) words[count++] = b->words[i];
-    gpu_try(ct_config_read(&ct_train_schema, NULL, words, count, &arena, &c));
-    gpu_try(ct_stepper_open(&c, songs, false, &s));
-    for (int i = 0; i < 5; i++) gpu_try(ct_stepper_step(&s));
-    gpu_try(ct_stepper_settle(&s));
+    begin_model(b, precision, songs, &arena, &c, &s);
     double began = seconds();
     gpu_try(ct_stepper_step(&s));
     gpu_try(ct_stepper_settle(&s));
@@ -275,8 +336,8 @@ static bool wanted(const char *name, int count, char **names) {
 }
 
 int main(int argc, char **argv) {
-    if (argc < 2 || (strcmp(argv[1], "ops") != 0 && strcmp(argv[1], "steps") != 0)) {
-        fprintf(stderr, "usage: bench ops [NAME ...] | bench steps\n");
+    if (argc < 2 || (strcmp(argv[1], "ops") != 0 && strcmp(argv[1], "steps") != 0 && strcmp(argv[1], "profile") != 0)) {
+        fprintf(stderr, "usage: bench ops [NAME ...] | bench steps | bench profile\n");
         return 2;
     }
     gpu_open(CT_PRECISION_FP32);
@@ -290,7 +351,9 @@ int main(int argc, char **argv) {
     ct_dataset songs;
     ct_device_close(gpu);
     songs_in_memory(&songs, 96, 60, 90);
-    for (size_t i = 0; i < CT_COUNT(models); i++) {
+    const bool profiles = !strcmp(argv[1], "profile");
+    for (size_t i = CT_COUNT(models) / 2; i < CT_COUNT(models) && profiles; i++) profile(&models[i], &songs);
+    for (size_t i = 0; i < CT_COUNT(models) && !profiles; i++) {
         bench_steps(&models[i], "precision=bf16", &songs);
         bench_steps(&models[i], "precision=tf32", &songs);
         bench_steps(&models[i], "precision=fp32", &songs);

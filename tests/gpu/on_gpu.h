@@ -7,8 +7,8 @@
  * Owner: gpu_free takes what gpu_take gave; the device is the program's until its end.
  * Fails: what the device refuses ends the program with a message.
  */
-#ifndef CT_TESTS_ON_GPU_H
-#define CT_TESTS_ON_GPU_H
+#ifndef CT_GPU_ON_GPU_H
+#define CT_GPU_ON_GPU_H
 
 #include "kernels/device.h"
 #include "tests/op_cases.h"

@@ -116,7 +116,8 @@ static void parity_of_dtype(ct_op op, ct_dtype dtype) {
     check_op(op, dtype, run_on_gpu);
     for (size_t i = 0; i < CT_COUNT(op_cases); i++)
         if (op_cases[i].op == op && op_cases[i].flags & FOURS) each_shifted(&op_cases[i]);
-    for (size_t i = 0; i < CT_COUNT(large_cases); i++)
+    const bool small = getenv("CANTUS_TEST_SMALL") != NULL;
+    for (size_t i = 0; i < CT_COUNT(large_cases) && !small; i++)
         if (large_cases[i].op == op) check_case(&large_cases[i], dtype, run_on_gpu);
 }
 static void parity(void **state) {
@@ -126,7 +127,7 @@ static void parity_bf16(void **state) {
     parity_of_dtype((ct_op)(intptr_t)*state, CT_BF16);
 }
 
-/* [OP ...]: these alone ("attention*", "*_bf16") */
+/* [OP ...]: these alone ("attention*", "*_bf16"); --list: their names. CANTUS_TEST_SMALL: without the large cases. */
 int main(int argc, char **argv) {
 #define PARITY(name)                                                                                                   \
     {#name, parity, NULL, NULL, (void *)(intptr_t)CT_OP_##name},                                                       \
@@ -134,6 +135,9 @@ int main(int argc, char **argv) {
     static const struct CMUnitTest all[] = {CT_CUDA_OPS(PARITY) CT_CUDA_PRODUCTS(PARITY)};
     static struct CMUnitTest       tests[CT_COUNT(all)];
     size_t                         count = 0;
+    const bool                     list = argc == 2 && !strcmp(argv[1], "--list");
+    for (size_t i = 0; i < CT_COUNT(all) && list; i++) puts(all[i].name);
+    if (list) return 0;
     for (size_t i = 0; i < CT_COUNT(all); i++) {
         bool wanted = argc == 1;
         for (int k = 1; k < argc; k++) wanted = wanted || fnmatch(argv[k], all[i].name, 0) == 0;
