@@ -11,12 +11,16 @@ typedef struct ct_maker {
     ct_decoder      *d;
     ct_decoder_state in; /* as ops see it */
     void            *logits;
-    bool             failed;
+    ct_status        status; /* the first failure; what follows does nothing */
 } ct_maker;
+
+static void fails(ct_maker *k, ct_status status) {
+    if (k->status == CT_OK) k->status = status;
+}
 
 static void *array(ct_maker *k, int64_t count, size_t size) {
     void *p = ct_arena_alloc(&k->d->arrays, (size_t)count, size);
-    if (!p) k->failed = true;
+    if (!p) fails(k, CT_ENOMEM);
     return p;
 }
 
@@ -48,7 +52,7 @@ static size_t lay(const ct_decoder *d, char *base, ct_decoder_state *out) {
 
 static void push(ct_maker *k, ct_op op, int64_t layer, const char *label, ct_params params) {
     params.dtype = k->d->dtype;
-    if (!k->failed && ct_record_push(&k->d->records, &k->d->arena, op, layer, label, params) != CT_OK) k->failed = true;
+    if (k->status == CT_OK) fails(k, ct_record_push(&k->d->records, &k->d->arena, op, layer, label, params));
 }
 #define PUSH(name, layer, label, ...) push(k, CT_OP_##name, layer, label, (ct_params){.name = {__VA_ARGS__}})
 
@@ -79,13 +83,12 @@ static void rotary(ct_maker *k, int64_t pairs, int32_t **source, double **omega)
     double      *how_much = CT_NEW(&d->arena, double, count);
     *source = array(k, pairs, sizeof **source);
     *omega = array(k, pairs, sizeof **omega);
-    if (!turns_by || !how_much) k->failed = true;
-    if (k->failed) return;
+    if (!turns_by || !how_much) fails(k, CT_ENOMEM);
+    if (k->status != CT_OK) return;
     ct_rotary_pairs(&d->model->config, turns_by, how_much);
     if (d->arrays.paper) return;
-    if (ct_device_copy(d->device, *source, turns_by, count * sizeof **source) != CT_OK ||
-        ct_device_copy(d->device, *omega, how_much, count * sizeof **omega) != CT_OK)
-        k->failed = true;
+    fails(k, ct_device_copy(d->device, *source, turns_by, count * sizeof **source));
+    if (k->status == CT_OK) fails(k, ct_device_copy(d->device, *omega, how_much, count * sizeof **omega));
 }
 
 static void plan(ct_maker *k) {
@@ -100,7 +103,7 @@ static void plan(ct_maker *k) {
     int32_t *source;
     double  *omega;
     rotary(k, pairs, &source, &omega);
-    if (k->failed) return;
+    if (k->status != CT_OK) return;
     PUSH(rows_embed, -1, "embedding", .rows = B, .columns = m->column_count, .table_rows = m->table_rows, .width = C,
          .values = k->in.rows, .offset = d->weights.offset, .table = parameter(k, m->table), .y = stream[0]);
     PUSH(rotary_rows, -1, "rotary", .rows = B, .sources = CT_SOURCE_COUNT, .pairs = pairs, .position = k->in.position,
@@ -152,11 +155,12 @@ static ct_status build(ct_decoder *d) {
     d->length = CT_NEW(&d->arena, int32_t, (size_t)d->batch);
     d->state = apart ? ct_arena_alloc(&d->arena, d->state_bytes, 1) : state;
     d->logits = apart ? ct_arena_alloc(&d->arena, (size_t)logits, ct_dtype_size(d->model->dtype)) : k->logits;
-    if (k->failed || !d->length || !d->state || !d->logits) return CT_ENOMEM;
+    CT_TRY(k->status);
+    if (!d->length || !d->state || !d->logits) return CT_ENOMEM;
     lay(d, d->state, &d->now);
     lay(d, state, &k->in);
     plan(k);
-    if (k->failed) return CT_ENOMEM;
+    CT_TRY(k->status);
     CT_TRY(ct_records_workspace(&list, 1, &d->arrays));
     if (d->arrays.paper) return CT_OK;
     CT_TRY(ct_inlet_open(d->device, state, staged, d->state_bytes, &d->inlet));

@@ -21,8 +21,8 @@ typedef struct ct_builder {
     ct_network     *n;
     ct_model       *m;
     ct_layer_saved *saved;
-    bool            failed;
-    ct_inputs       in; /* as ops see them */
+    ct_status       status; /* the first failure; what follows does nothing */
+    ct_inputs       in;     /* as ops see them */
     void           *cosine, *sine, *cosine_memory, *sine_memory, *g, *dg;
     void           *last, *normed, *mean, *rstd; /* the stream after all layers, its norm */
     void           *dstream, *dbranch, *dnorm, *dqkv, *dkv_memory, *dmemory_norm, *dup;
@@ -34,12 +34,16 @@ const char *const ct_memory_names[CT_MEMORY_KINDS] = {
     "parameters on the GPU", "inputs",   "activations", "harmony", "gradients", "moments",
     "Transformer-XL memory", "workspace"};
 
+static void fails(ct_builder *b, ct_status status) {
+    if (b->status == CT_OK) b->status = status;
+}
+
 /* An array of the plan. */
 static void *items(ct_builder *b, ct_memory kind, int64_t count, size_t size) {
     size_t before = b->n->arrays.used;
     void  *p = ct_arena_alloc(&b->n->arrays, (size_t)count, size);
     b->n->bytes[kind] += b->n->arrays.used - before;
-    if (!p) b->failed = true;
+    if (!p) fails(b, CT_ENOMEM);
     return p;
 }
 
@@ -53,7 +57,7 @@ static void *wides(ct_builder *b, ct_memory kind, int64_t count) {
 /* What the host keeps, and small tables that it fills while planning. */
 static void *kept(ct_builder *b, int64_t count, size_t size) {
     void *p = ct_arena_alloc(&b->n->arena, (size_t)count, size);
-    if (!p) b->failed = true;
+    if (!p) fails(b, CT_ENOMEM);
     return p;
 }
 
@@ -61,13 +65,13 @@ static void *kept(ct_builder *b, int64_t count, size_t size) {
 static void *table(ct_builder *b, const void *host, size_t bytes) {
     if (!ct_device_apart(b->n->device)) return (void *)(uintptr_t)host;
     void *p = items(b, CT_MEMORY_PARAMETERS, (int64_t)bytes, 1);
-    if (!b->failed && !b->n->arrays.paper && ct_device_copy(b->n->device, p, host, bytes) != CT_OK) b->failed = true;
+    if (b->status == CT_OK && !b->n->arrays.paper) fails(b, ct_device_copy(b->n->device, p, host, bytes));
     return p;
 }
 
 static void push(ct_builder *b, ct_record_list *list, ct_op op, int64_t layer, const char *label, ct_params params) {
     params.dtype = b->n->dtype;
-    if (!b->failed && ct_record_push(list, &b->n->arena, op, layer, label, params) != CT_OK) b->failed = true;
+    if (b->status == CT_OK) fails(b, ct_record_push(list, &b->n->arena, op, layer, label, params));
 }
 /* Append op `name` with the fields given to a list. */
 #define PUSH(list, name, layer, label, ...)                                                                            \
@@ -126,10 +130,10 @@ static void inputs(ct_builder *b) {
     b->sine = wides(b, CT_MEMORY_ACTIVATIONS, B * T * pairs);
     b->cosine_memory = wides(b, CT_MEMORY_ACTIVATIONS, B * M * pairs);
     b->sine_memory = wides(b, CT_MEMORY_ACTIVATIONS, B * M * pairs);
-    if (b->failed) return;
+    if (b->status != CT_OK) return;
     lay(n, base, &b->in);
     n->step_of_ops = b->in.step;
-    if (!n->arrays.paper && ct_inlet_open(n->device, base, staged, bytes, &n->inlet) != CT_OK) b->failed = true;
+    if (!n->arrays.paper) fails(b, ct_inlet_open(n->device, base, staged, bytes, &n->inlet));
     ct_rotary_pairs(&b->m->config, source, omega);
     b->source = table(b, source, (size_t)pairs * sizeof *source);
     b->omega = table(b, omega, (size_t)pairs * sizeof *omega);
@@ -398,7 +402,7 @@ static void shared_arrays(ct_builder *b, bool train) {
     n->norm_partial = items(b, CT_MEMORY_WORKSPACE, b->m->parameter_count / CT_NORM_BLOCK + 1, sizeof(double));
     int64_t *first = kept(b, b->m->tensor_count + 1, sizeof *first);
     uint8_t *decay = kept(b, b->m->tensor_count, sizeof *decay);
-    if (b->failed) return;
+    if (b->status != CT_OK) return;
     for (int64_t i = 0; i < b->m->tensor_count; i++) {
         first[i] = b->m->tensors[i].first;
         decay[i] = b->m->tensors[i].decay;
@@ -426,7 +430,7 @@ static ct_status build(ct_model *model, const ct_network_options *o, ct_network 
     ct_record_list *lists[] = {&n->forward, &n->backward, &n->after};
     n->step = kept(b, 1, sizeof *n->step);
     b->saved = kept(b, model->config.layers, sizeof *b->saved);
-    if (b->failed) return CT_ENOMEM;
+    CT_TRY(b->status);
     n->step->loss_scale = 1;
     CT_TRY(ct_weights_place(model, n->device, n->dtype, &n->arrays, &n->weights));
     n->bytes[CT_MEMORY_PARAMETERS] = n->arrays.used;
@@ -435,7 +439,7 @@ static ct_status build(ct_model *model, const ct_network_options *o, ct_network 
     shared_arrays(b, o->train);
     forward(b);
     if (o->train) backward(b);
-    if (b->failed) return CT_ENOMEM;
+    CT_TRY(b->status);
     size_t before = n->arrays.used;
     CT_TRY(ct_records_workspace(lists, CT_COUNT(lists), &n->arrays));
     n->bytes[CT_MEMORY_WORKSPACE] += n->arrays.used - before;

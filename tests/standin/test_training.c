@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "models/decoder.h"
 #include "tests/standin/blas.h"
 #include "tests/standin/standin.h"
 #include "train/gpu.h"
@@ -82,6 +83,44 @@ static void no_memory_is_told(void **state) {
         }
 }
 
+/* Whatever call it is at while a plan is made: that is no lack of memory. */
+static ct_status open_network(const ct_train_config *c) {
+    ct_stepper s;
+    CT_TRY(ct_stepper_open(c, &dataset, false, &s));
+    ct_stepper_close(&s);
+    return CT_OK;
+}
+static ct_status open_decoder(const ct_train_config *c) {
+    ct_model           m;
+    ct_decoder         d;
+    ct_decoder_options o = {.batch = 2, .capacity = 40};
+    CT_TRY(ct_model_create(&c->model, &dataset.stage[c->model.stage], 1, CT_F32, &m));
+    ct_status status = ct_device_open(&c->on, &o.device);
+    if (status == CT_OK) status = ct_decoder_make(&m, &o, &d);
+    if (status == CT_OK) ct_decoder_free(&d);
+    ct_device_close(o.device);
+    ct_model_free(&m);
+    return status;
+}
+static void device_lost_while_opening_is_told(void **state) {
+    ct_status (*const open[])(const ct_train_config *) = {open_network, open_decoder};
+    ct_train_config c = config(CT_MELODY, "device=cuda", NULL);
+    (void)state;
+    for (size_t i = 0; i < CT_COUNT(open); i++) {
+        ct_status status = CT_EFAIL;
+        for (long at = 1; status != CT_OK; at++) {
+            standin_begin(1);
+            blas_begin(1, BLAS_LISTS);
+            standin_plant(STANDIN_DEVICE_LOST, at);
+            status = open[i](&c);
+            if (status == CT_OK)
+                assert_true(at > 20); /* calls were made */
+            else if (status != CT_EFAIL || !strstr(ct_message(), "uncorrectable"))
+                fail_msg("call %ld: status %d: %s", at, (int)status, ct_message());
+        }
+    }
+}
+
 static void failing_device_is_told(void **state) {
     static const standin_fault faults[] = {STANDIN_LAUNCH_REFUSED, STANDIN_LAUNCH_FAILS, STANDIN_DEVICE_LOST};
     (void)state;
@@ -113,6 +152,7 @@ int main(void) {
         {"steps_neither_wait_nor_allocate (backbone)", steps_neither_wait_nor_allocate, NULL, NULL, backbone},
         {"steps_neither_wait_nor_allocate (melody)", steps_neither_wait_nor_allocate, NULL, NULL, melody},
         cmocka_unit_test(no_memory_is_told),
+        cmocka_unit_test(device_lost_while_opening_is_told),
         cmocka_unit_test(failing_device_is_told),
     };
     const struct CMUnitTest checked[] = {tests[4],
