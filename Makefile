@@ -350,6 +350,13 @@ test-cuda: ready ## device: cuda without a GPU: the host's code on doubles of NV
 	@$(MAKE) --no-print-directory all $(STANDINS) $(STANDIN_BIN)
 	@tests/run --only 'test_(gemm|cudnn|second_opinion|runtime|training)|e2e/(cuda|standin)' $(BIN) $(B)
 
+gpu-build: all $(GPU_PROGRAMS)
+	@[ -n "$(GPU_PROGRAMS)" ] || { echo "make test-gpu: nvcc is needed (make config says what was found)" >&2; exit 1; }
+test-gpu: gpu-build ## on a machine with a GPU: ops, whole steps, decoder and attention against the reference
+	@tests/gpu/run test $(B)/gpu $(CUDA_LIBRARY)
+bench-gpu: gpu-build ## on a machine with a GPU: what ops and steps take, beside cuDNN and PyTorch
+	@tests/gpu/run bench $(B)/gpu $(CUDA_LIBRARY)
+
 # what tests/mutants/trial.py builds and runs with
 PARITY := $(foreach f,$(FLAVOURS),$(B)/tests/test_cuda_parity_$(f))
 mutants: export CXX := $(CT_CXX)
@@ -403,4 +410,4 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 .PHONY: all require deps ready demo test test-build test-run test-all test-faults test-kernels mutants kernels-report tools fuzz fuzz-build reference lint tidy format readme install config clean help
-.PHONY: test-cuda
+.PHONY: test-cuda gpu-build test-gpu bench-gpu
