@@ -52,13 +52,14 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS)
         if (p.by_pieces) {
             read_piece(from, x);
             read_piece(from + p.half, y);
-        } else
+        } else {
 #pragma unroll
             for (int k = 0; k < SIZE; k++)
                 if (k < left) {
                     x[k] = load(from + k);
                     y[k] = load(from + p.half + k);
                 }
+        }
 #pragma unroll
         for (int k = 0; k < SIZE; k++) {
             const float before = x[k];

@@ -181,9 +181,9 @@ static void print_mma(const counted *forward, const counted *backward) {
         "| kernel | products | mma | in whole tiles | of seen pairs | wasted | ldmatrix | cp.async |\n"
         "|---|---|---|---|---|---|---|---|\n",
         TOKENS, MEMORY, HEAD);
-    print_mma_row("attention", &forward_walk[0], &forward->kernels[0]);
-    print_mma_row("attention_backward, of queries", &backward_walks[0], &backward->kernels[1]);
-    print_mma_row("attention_backward, of keys", &backward_walks[1], &backward->kernels[2]);
+    print_mma_row("attention", &forward_walk[0], &forward->kernels[1]);
+    print_mma_row("attention_backward, of queries", &backward_walks[0], &backward->kernels[2]);
+    print_mma_row("attention_backward, of keys", &backward_walks[1], &backward->kernels[3]);
     printf("| FlashAttention-2, backward | 5 | - | %.0f | %.0f | %.0f %% | - | - |\n", 5 * whole, 5 * seen,
            100 * (1 - seen / whole));
 }

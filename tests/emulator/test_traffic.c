@@ -94,19 +94,19 @@ static void instructions_of_attention(void **state) {
         .batch = 1, .tokens = 64, .heads = 1, .head = 32, .queries = 8, .keys = 8, .scale = 0.125};
     (void)state;
     run_attention(CT_OP_attention, (ct_params){.attention = one_tile}, "attention");
-    assert_true(emulator_kernel_at(0, &k));
-    assert_false(emulator_kernel_at(1, &queries));
+    assert_true(emulator_kernel_at(1, &k)); /* after queries and keys are turned */
+    assert_false(emulator_kernel_at(2, &queries));
     assert_int_equal(k.mma, 2 * 64);
     /* each of four warps: 2 for its queries; one for two mma of each product */
     assert_int_equal(k.ldmatrix, 4 * 2 + 64);
-    /* 16 bytes a lane: 64 rows of 64 bytes of q, k, v; 4 bytes: 64 songs, 64 segments */
-    assert_int_equal(k.copies, 3 * 64 * 64 / 16 / 32 + 2 * 64 / 32);
+    /* 16 bytes a lane: 64 rows of 64 bytes of q, k, v; 4 bytes: 64 songs, 64 segments, G of 8 segments for 64 keys */
+    assert_int_equal(k.copies, 3 * 64 * 64 / 16 / 32 + 2 * 64 / 32 + 8 * 64 / 32);
 
     const ct_attention_backward backward = {
         .batch = 1, .tokens = 64, .heads = 1, .head = 32, .queries = 8, .keys = 8, .scale = 0.125};
     run_attention(CT_OP_attention_backward, (ct_params){.attention_backward = backward}, "attention_backward");
-    assert_true(emulator_kernel_at(1, &queries)); /* after <dy, y> */
-    assert_true(emulator_kernel_at(2, &keys));
+    assert_true(emulator_kernel_at(2, &queries)); /* after <dy, y>, and after queries and keys are turned */
+    assert_true(emulator_kernel_at(3, &keys));
     assert_int_equal(queries.mma, 3 * 64);
     assert_int_equal(keys.mma, 4 * 64);
 }

@@ -103,16 +103,17 @@ static ct_status open_decoder(const ct_train_config *c) {
     return status;
 }
 static void device_lost_while_opening_is_told(void **state) {
-    ct_status (*const open[])(const ct_train_config *) = {open_network, open_decoder};
-    ct_train_config c = config(CT_MELODY, "device=cuda", NULL);
+    typedef ct_status (*opener)(const ct_train_config *);
+    static const opener openers[] = {open_network, open_decoder};
+    ct_train_config     c = config(CT_MELODY, "device=cuda", NULL);
     (void)state;
-    for (size_t i = 0; i < CT_COUNT(open); i++) {
+    for (size_t i = 0; i < CT_COUNT(openers); i++) {
         ct_status status = CT_EFAIL;
         for (long at = 1; status != CT_OK; at++) {
             standin_begin(1);
             blas_begin(1, BLAS_LISTS);
             standin_plant(STANDIN_DEVICE_LOST, at);
-            status = open[i](&c);
+            status = openers[i](&c);
             if (status == CT_OK)
                 assert_true(at > 20); /* calls were made */
             else if (status != CT_EFAIL || !strstr(ct_message(), "uncorrectable"))
