@@ -329,7 +329,7 @@ test test-all test-cuda test-faults test-kernels mutants: INSTALL := --tests
 test: ready ## unit and end-to-end tests (installs what is missing)
 	@$(MAKE) --no-print-directory test-run
 tools: $(TOOLS) ## measuring tools under build/<profile>/tools
-test-build: all $(UNIT) $(EMULATED) $(STANDINS) $(STANDIN_BIN) $(if $(PTX),$(B)/tests/kernels_report) $(NVCC_OBJ) $(CUDA_OBJ) $(TOOLS) $(FUZZERS)
+test-build: all $(UNIT) $(EMULATED) $(GPU_PROGRAMS) $(STANDINS) $(STANDIN_BIN) $(if $(PTX),$(B)/tests/kernels_report) $(NVCC_OBJ) $(CUDA_OBJ) $(TOOLS) $(FUZZERS)
 test-run: test-build
 	@tests/run $(BIN) $(B)
 test-all: ready ## also what takes long: accuracy on real music, sanitizers, training against the count model

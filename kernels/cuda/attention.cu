@@ -16,8 +16,9 @@
  * rounded to bf16 for the second product, nothing else. The next tile, and what of G it needs (staged_table), is copied
  * while one is worked on, and a tile has one barrier. 64 keys a tile for heads up to 64: 20 and 36 KB for two tiles of
  * keys and values, 13 for G; 32 keys for 128: 34 KB, 7 for G, and 16 registers less of logits beside 32 of queries and
- * 64 of output. Three blocks, 12 warps a multiprocessor (128: two). On an H100 this was faster than 128 queries a block
- * in strips of two a warp with half as many warps (150 against 174 us at 16 x 8 heads of 64, 1,024 tokens, G). fp32:
+ * 64 of output. Three blocks, 12 warps a multiprocessor (128: two). On an H100, at 16 x 8
+ * heads of 64, 1,024 tokens, G: 176 us, turning included; tried: 128 queries a block in strips of two a warp with half
+ * as many warps, 174 us without the turning. fp32:
  * fmaf on tiles of 4 x 4 logits a lane, 32 keys; the probabilities cross lanes through shared memory, within the warp.
  * 27, 44 and 76 KB: 3, 3 and 2 blocks.
  *

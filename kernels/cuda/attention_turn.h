@@ -4,8 +4,8 @@
  *
  *   (x, y) -> (x cos - y sin, x sin + y cos) for the pair (i, i + head / 2), rounded to T
  *
- * A thread has a piece of both halves of a row. Bytes: queries and keys are read once and written once, about a sixth
- * of what the tiles of 1,024 tokens read of them. Owner: the workspace is the op's. Fails: with the launch.
+ * A thread has a piece of both halves of a row. Bytes: queries and keys are read once and written once; of 1,024 tokens
+ * the tiles read the turned keys eight times over. Owner: the workspace is the op's. Fails: with the launch.
  */
 #ifndef CT_CUDA_ATTENTION_TURN_H
 #define CT_CUDA_ATTENTION_TURN_H

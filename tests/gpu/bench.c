@@ -20,22 +20,9 @@
 #include <cmocka.h>
 
 #include "songs_in_memory.h"
+#include "stopwatch.h"
 #include "train/gpu.h"
 #include "train/step.h"
-
-#include <time.h>
-
-enum { ROUNDS = 7, MOST = 64 };
-
-static double seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-static int by_size(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 /* ---- a call, many times as one graph */
 typedef struct repeated {
@@ -69,8 +56,7 @@ static double time_of(ct_enqueue call, void *context) {
         taken[round] = (seconds() - began) / (launches * r.times);
     }
     ct_device_forget(gpu, &graph);
-    qsort(taken, ROUNDS, sizeof *taken, by_size);
-    return taken[ROUNDS / 2];
+    return median(taken);
 }
 
 /* ---- what the card reaches */
@@ -313,8 +299,7 @@ static void bench_steps(const bench_model *b, const char *precision, const ct_da
         gpu_try(ct_stepper_settle(&s));
         taken[round] = (seconds() - began) / steps;
     }
-    qsort(taken, ROUNDS, sizeof *taken, by_size);
-    const double t = taken[ROUNDS / 2], tokens = (double)(c.batch * c.model.tokens);
+    const double t = median(taken), tokens = (double)(c.batch * c.model.tokens);
     double       bound = 0;
     for (int l = 0; l < 3; l++) {
         const ct_record_list *list = l == 0 ? &s.network.forward : l == 1 ? &s.network.backward : &s.network.after;

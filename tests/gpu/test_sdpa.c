@@ -20,9 +20,8 @@
 #include "kernels/cuda/cudnn.h"
 #include "kernels/cuda/sdpa.h"
 #include "on_gpu.h"
+#include "stopwatch.h"
 #include "tests/op_parity.h"
-
-#include <time.h>
 
 /* ---- against the reference */
 /* clang-format off */
@@ -128,17 +127,6 @@ static void peer_backward(void **state) {
 }
 
 /* ---- times */
-enum { ROUNDS = 7 };
-
-static double seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-static int by_size(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 /* seconds of a call; it has run before */
 static double time_of(ct_enqueue call, void *context) {
     double taken[ROUNDS], began = seconds();
@@ -151,8 +139,7 @@ static double time_of(ct_enqueue call, void *context) {
         gpu_try(gpu->wait());
         taken[round] = (seconds() - began) / times;
     }
-    qsort(taken, ROUNDS, sizeof *taken, by_size);
-    return taken[ROUNDS / 2];
+    return median(taken);
 }
 
 /* The arrays of attention_backward on the device, which has those of attention too; inputs random, no rotation. */
