@@ -83,7 +83,7 @@ static void add_instances(const op_case *c, int head, ct_dtype dtype, instance *
         size_t i = 0;
         while (i < *count && strcmp(list[i].kernel.symbol, r.kernels[k].symbol) != 0) i++;
         if (i < *count)
-            list[i].head = 0;
+            list[i].head = list[i].head == head ? head : 0; /* of more than one: any */
         else
             list[(*count)++] = (instance){r.kernels[k], head, dtype};
     }
@@ -202,25 +202,20 @@ static double flash_backward(int block, double size) {
     return TOKENS * (2 * HEAD * size + 4) + w.own_rows * 4 * HEAD * size +
            w.other_rows * (2 * HEAD * size + 2 * 4 + 2 * 4 * HEAD);
 }
-/* Cosines and sines: HEAD / 2 floats of each for every row that is turned. Backward turns its own rows back too. In
- * bf16 a lane's eight are two loads, each of which touches the sector. */
-static double rotary_bytes(bool backward, ct_dtype dtype) {
-    double rows = 0;
-    for (int i = 0; i < (backward ? 2 : 1); i++) {
-        walk w = backward ? backward_walks[i] : forward_walk[0];
-        if (!backward && dtype == CT_F32) w.other = 32;
-        walked over = walk_over(w);
-        rows += (backward ? 2 : 1) * over.own_rows + over.other_rows;
-    }
-    return rows * HEAD * 4 * (dtype == CT_BF16 ? 2 : 1);
+/* What turns queries and keys, as counted. */
+static double turning_bytes(const counted *run) {
+    for (int i = 0; i < run->count; i++)
+        if (!strcmp(run->kernels[i].name, "attention_turn_kernel")) return 32 * (double)run->kernels[i].sectors;
+    incomplete = true;
+    return 0;
 }
 static void print_bytes_row(bool backward, ct_dtype dtype, const counted *plain, const counted *without) {
     const double size = dtype == CT_BF16 ? 2 : 4, bytes = 32 * (double)plain->all.sectors;
-    const double g = bytes - 32 * (double)without->all.sectors, rotary = rotary_bytes(backward, dtype);
+    const double g = bytes - 32 * (double)without->all.sectors, turning = turning_bytes(plain);
     const double flash = backward ? flash_backward(64, size) : flash_forward(64, size);
     printf("| %s in %s | %.0f | %.0f | %.0f | %.0f | %.0f | %.0f | %.0f |\n",
-           backward ? "attention_backward" : "attention", dtype == CT_BF16 ? "bf16" : "fp32", bytes / 1e3, rotary / 1e3,
-           g / 1e3, (bytes - rotary - g) / 1e3, flash / 1e3,
+           backward ? "attention_backward" : "attention", dtype == CT_BF16 ? "bf16" : "fp32", bytes / 1e3,
+           turning / 1e3, g / 1e3, (bytes - turning - g) / 1e3, flash / 1e3,
            (backward ? flash_backward(128, size) : flash_forward(128, size)) / 1e3, plain->least / 1e3);
 }
 
@@ -249,13 +244,16 @@ bool attention_report(const char *folder) {
     printf(
         "\n**Bytes of device memory** in KB, the same shape. *Counted*: sectors that requests touch, 32 bytes each, as "
         "if "
-        "there were no caches; keys and values\nthat each block reads anew come from L2 mostly. Of these *cosines, "
-        "sines*, by the tiles (in bf16 a lane reads 32 bytes of them by two loads, so each\nsector counts twice; the "
-        "second finds it in L1); *G*, its segments and its gradient, as the difference to the same run without; *the "
-        "rest*, to be\ncompared with FlashAttention-2's for the same pairs and type by formula (Dao 2023: algorithm 1 "
-        "by blocks of 64 or 128 queries, algorithm 2 by\nblocks of 64 or 128 keys, with dQ added to in float). "
-        "FlashAttention-2 is given turned rows. *Arrays once*: the least that the op can move.\n\n"
-        "| op | counted | cosines, sines | G | the rest | FlashAttention-2, 64 | 128 | arrays once |\n"
+        "there were no caches; keys and values\nthat each block reads anew come from L2 mostly. Of these *turning*: "
+        "the kernel "
+        "that turns queries and keys, once; *G*, its segments and its gradient,\nas the difference to the same run "
+        "without; "
+        "*the rest*, to be compared with FlashAttention-2's for the same pairs and type by formula (Dao "
+        "2023:\nalgorithm "
+        "1 by blocks of 64 or 128 queries, algorithm 2 by blocks of 64 or 128 keys, with dQ added to in float), which "
+        "is "
+        "given turned rows. *Arrays once*:\nthe least that the op can move.\n\n"
+        "| op | counted | turning | G | the rest | FlashAttention-2, 64 | 128 | arrays once |\n"
         "|---|---|---|---|---|---|---|---|\n");
     for (int o = 0; o < 2; o++)
         for (int t = 0; t < 2; t++) print_bytes_row(o, dtypes[t], &runs[o][t][PLAIN_RUN], &runs[o][t][WITHOUT_G]);
