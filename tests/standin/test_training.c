@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "kernels/cuda/gemm.h"
 #include "models/decoder.h"
 #include "tests/standin/blas.h"
 #include "tests/standin/standin.h"
@@ -43,6 +44,7 @@ static void steps_neither_wait_nor_allocate(void **state) {
     ct_stepper      s;
     standin_begin(2);
     ok(ct_stepper_open(&c, &dataset, false, &s));
+    const int products = ct_cuda_gemm_plan_count();
     ok(ct_stepper_step(&s));
     const standin_counters before = standin_count();
     for (int i = 1; i < steps; i++) ok(ct_stepper_step(&s));
@@ -52,12 +54,58 @@ static void steps_neither_wait_nor_allocate(void **state) {
     assert_int_equal(after.pinned_allocations, before.pinned_allocations);
     assert_int_equal(after.events, before.events);
     assert_int_equal(after.kernels, before.kernels); /* all of them in graphs */
-    ct_gpu_plan on_paper;                            /* plans what was allocated, to the byte */
+    assert_int_equal(ct_cuda_gemm_plan_count(), products);
+    ct_gpu_plan on_paper; /* plans what was allocated, to the byte */
     c.gpu = 1;
     ok(ct_gpu_plan_make(&c, &s.model, s.network.queries, s.network.keys, &on_paper));
     assert_int_equal(on_paper.plan, s.network.arrays.used + CT_CUDA_WORKSPACE);
     assert_int_equal(after.device_allocations, 2); /* those two */
     assert_int_equal(after.graph_launches - before.graph_launches, (steps - 1) * c.accumulate);
+    ct_stepper_close(&s);
+    assert_clean();
+}
+
+/* One graph for each place that a batch has in its step; all are given back. */
+static void graphs_by_place(void **state) {
+    (void)state;
+    for (int64_t accumulate = 1; accumulate <= 3; accumulate++) {
+        ct_train_config c = config(CT_BACKBONE, "device=cuda", NULL);
+        ct_stepper      s;
+        c.accumulate = accumulate;
+        standin_begin(1);
+        ok(ct_stepper_open(&c, &dataset, false, &s));
+        for (int i = 0; i < 2; i++) ok(ct_stepper_step(&s));
+        ok(ct_stepper_settle(&s));
+        assert_int_equal(standin_count().captures, accumulate); /* alone; first and last; and one between */
+        assert_int_equal(standin_count().graph_launches, 2 * accumulate);
+        ct_stepper_close(&s);
+        assert_clean();
+    }
+}
+
+/* What ops read in bf16 are the parameters, rounded once to nearest: when they are sent, and after each update. */
+static void check_weights(const ct_weights *w, const float *parameters) {
+    const size_t count = (size_t)w->model->parameter_count;
+    uint16_t    *rounded_there = CT_NEW(&arena, uint16_t, count);
+    assert_non_null(rounded_there);
+    ok(ct_device_copy(w->device, rounded_there, w->rounded, count * sizeof *rounded_there));
+    for (size_t i = 0; i < count; i++) assert_int_equal(rounded_there[i], ct_bf16_round(parameters[i]));
+}
+static void weights_follow(void **state) {
+    ct_train_config c = config((int)(intptr_t)*state, "device=cuda", "precision=bf16");
+    ct_stepper      s;
+    standin_begin(1);
+    ok(ct_stepper_open(&c, &dataset, false, &s));
+    const size_t bytes = (size_t)s.model.parameter_count * sizeof(float);
+    float       *now = CT_NEW(&arena, float, bytes / sizeof *now);
+    assert_non_null(now);
+    ok(ct_weights_fetch(&s.network.weights, now));
+    assert_memory_equal(now, s.model.parameters, bytes);
+    check_weights(&s.network.weights, now);
+    for (int i = 0; i < 2; i++) ok(ct_stepper_step(&s));
+    ok(ct_weights_fetch(&s.network.weights, now));
+    assert_memory_not_equal(now, s.model.parameters, bytes);
+    check_weights(&s.network.weights, now);
     ct_stepper_close(&s);
     assert_clean();
 }
@@ -146,18 +194,21 @@ static void failing_device_is_told(void **state) {
 int main(void) {
     void *const backbone = (void *)(intptr_t)CT_BACKBONE, *const melody = (void *)(intptr_t)CT_MELODY;
     const struct CMUnitTest tests[] = {
+        {"steps_neither_wait_nor_allocate (backbone)", steps_neither_wait_nor_allocate, NULL, NULL, backbone},
+        {"steps_neither_wait_nor_allocate (melody)", steps_neither_wait_nor_allocate, NULL, NULL, melody},
         {"precisions_agree (backbone)", precisions_agree, NULL, NULL, backbone},
         {"precisions_agree (melody)", precisions_agree, NULL, NULL, melody},
         {"graph_equals_ops (backbone)", graph_equals_ops, NULL, NULL, backbone},
         {"graph_equals_ops (melody)", graph_equals_ops, NULL, NULL, melody},
-        {"steps_neither_wait_nor_allocate (backbone)", steps_neither_wait_nor_allocate, NULL, NULL, backbone},
-        {"steps_neither_wait_nor_allocate (melody)", steps_neither_wait_nor_allocate, NULL, NULL, melody},
+        cmocka_unit_test(graphs_by_place),
+        {"weights_follow (backbone)", weights_follow, NULL, NULL, backbone},
+        {"weights_follow (melody)", weights_follow, NULL, NULL, melody},
         cmocka_unit_test(no_memory_is_told),
         cmocka_unit_test(device_lost_while_opening_is_told),
         cmocka_unit_test(failing_device_is_told),
     };
-    const struct CMUnitTest checked[] = {tests[4],
-                                         tests[5]}; /* where each load and store is checked, and races are found */
+    const struct CMUnitTest checked[] = {tests[0],
+                                         tests[1]}; /* each load and store is checked there, and races are found */
     return emulator_checks_accesses() ? cmocka_run_group_tests(checked, training_begin, training_end)
                                       : cmocka_run_group_tests(tests, training_begin, training_end);
 }

@@ -1,0 +1,73 @@
+/* A training step against its parts, called one by one: which batches, how each loss counts, with what rate, clip and
+ * numbers for dropout, when the gradients begin anew, what the memory takes, what is counted. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "training_fixture.h"
+
+/* One step by the network's own functions: `micro` batches have been taken before. Returns the sum of the losses. */
+static double step_by_hand(ct_stepper *s, const ct_train_config *c, int64_t number, int64_t *micro) {
+    ct_network *n = &s->network;
+    double      sum = 0;
+    ok(ct_network_zero_gradients(n));
+    for (int64_t k = 0; k < c->accumulate; k++) {
+        const ct_batch *batch = ct_loader_batch(&s->loader, *micro);
+        n->step->train = true;
+        n->step->number = (*micro)++;
+        n->step->loss_scale = 1 / ((double)batch->targets * (double)c->accumulate);
+        n->step->learning_rate = ct_learning_rate(c, number);
+        n->step->clip = c->clip;
+        ok(ct_network_fill(n, batch));
+        ok(ct_network_forward(n));
+        for (int64_t i = 0; i < batch->batch * batch->tokens; i++) sum += (double)((float *)n->loss)[i];
+        ok(ct_network_backward(n));
+        ok(ct_network_remember(n));
+    }
+    ok(ct_network_norm(n));
+    ok(ct_network_update(n, &c->adam));
+    return sum;
+}
+
+static void is_its_parts(void **state) {
+    const int stage = (int)(intptr_t)*state;
+    for (int64_t accumulate = 1; accumulate <= 3; accumulate++) {
+        ct_train_config c = config(stage, NULL, NULL);
+        ct_stepper      whole, parts;
+        int64_t         micro = 0;
+        double          sum = 0;
+        c.accumulate = accumulate;
+        ok(ct_stepper_open(&c, &dataset, false, &whole));
+        ok(ct_stepper_open(&c, &dataset, false, &parts));
+        const ct_network *a = &whole.network, *b = &parts.network;
+        const size_t      parameters = (size_t)whole.model.parameter_count * sizeof(float);
+        const size_t      memory = ct_network_memory_bytes(a);
+        char             *kept = CT_NEW(&arena, char, 2 * memory);
+        assert_non_null(kept);
+        for (int64_t number = 1; number <= 4; number++) {
+            ok(ct_stepper_step(&whole));
+            sum += step_by_hand(&parts, &c, number, &micro);
+            assert_memory_equal(whole.model.parameters, parts.model.parameters, parameters);
+            assert_memory_equal(a->moment, b->moment, parameters);
+            assert_true(whole.at.norm == b->norm[0] && whole.at.update == number && whole.at.window_loss == sum);
+            ok(ct_network_memory_save(a, kept));
+            ok(ct_network_memory_save(b, kept + memory));
+            assert_memory_equal(kept, kept + memory, memory);
+        }
+        assert_true(whole.at.step == 4 && whole.at.micro == micro && whole.at.skipped == 0);
+        ct_stepper_close(&parts);
+        ct_stepper_close(&whole);
+    }
+}
+
+int main(void) {
+    void *const backbone = (void *)(intptr_t)CT_BACKBONE, *const melody = (void *)(intptr_t)CT_MELODY;
+    const struct CMUnitTest tests[] = {
+        {"is_its_parts (backbone)", is_its_parts, NULL, NULL, backbone},
+        {"is_its_parts (melody)", is_its_parts, NULL, NULL, melody},
+    };
+    return cmocka_run_group_tests(tests, training_begin, training_end);
+}
