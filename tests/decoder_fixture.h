@@ -38,7 +38,7 @@ DECODING ct_model decoder_model(int stage, const char *width, const char *layers
     return m;
 }
 
-/* One step of all lines, each `row` of its own music; a line that rests is given what it must not read. */
+/* One step of all lines, each with row at[i] of its own music; one that rests is given what it must not read. */
 DECODING void decode_step(ct_decoder *d, const ct_rows *rows, const int64_t *at, const bool *active) {
     for (int64_t i = 0; i < d->batch; i++) {
         const int64_t row = active[i] ? at[i] : rows[i].count - 1;
@@ -54,7 +54,7 @@ DECODING int64_t decoded_length(int64_t i, int64_t length) {
 }
 
 /* Logits of options.batch sequences [line][row][vocabulary], the first of them number `first`, of up to `length` rows.
- * used: in a decoder that has written a few rows of others before. */
+ * used: in a decoder that has written a few rows of others before, and with a rest now and then. */
 DECODING float *decoded_logits(const ct_model *m, int stage, ct_decoder_options options, int64_t length, int64_t first,
                                bool used, ct_arena *arena) {
     const int64_t B = options.batch, V = m->vocabulary_size;
@@ -84,7 +84,7 @@ DECODING float *decoded_logits(const ct_model *m, int stage, ct_decoder_options 
         more = false;
         for (int64_t i = 0; i < B; i++) {
             const bool left = at[i] < decoded_length(first + i, length);
-            active[i] = left && (t + first + i) % 7 != 3;
+            active[i] = left && !(used && (t + first + i) % 7 == 3);
             more = more || left;
         }
         decode_step(&d, rows, at, active);
@@ -122,7 +122,7 @@ DECODING void check_decoder_agrees(const ct_model *m, int stage, const ct_device
     assert_true(noise > 0 && error <= 3 * noise);
 }
 
-/* The same bytes alone, in a fresh decoder, and among others, in one that has written before. */
+/* The same bytes alone, in a fresh decoder without a rest, and among others, in one that has written before. */
 DECODING void check_decoder_alone(const ct_model *m, int stage, const ct_device *device, bool bf16, int64_t lines,
                                   int64_t length, ct_arena *arena) {
     const int64_t            V = m->vocabulary_size;

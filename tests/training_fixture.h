@@ -64,15 +64,15 @@ TRAINING ct_train_config config(int stage, const char *more, const char *and_mor
 
 /* ---- what a run leaves */
 typedef struct trace {
-    double  loss[STEPS], norm[STEPS];
-    int64_t skipped;
-    float  *parameters, *ring;
-    size_t  parameter_bytes, ring_bytes;
+    double      loss[STEPS], norm[STEPS];
+    ct_counters at; /* the end */
+    float      *parameters, *ring;
+    size_t      parameter_bytes, ring_bytes;
 } trace;
 
 /* backend: another one than the device's; NULL: that. wait: for each step's numbers. */
 TRAINING trace trace_of(const ct_train_config *c, const ct_backend *backend, bool wait) {
-    trace      t = {.skipped = 0};
+    trace      t = {.ring = NULL};
     ct_stepper s;
     ok(ct_stepper_open(c, &dataset, false, &s));
     if (backend) s.network.backend = backend;
@@ -85,7 +85,7 @@ TRAINING trace trace_of(const ct_train_config *c, const ct_backend *backend, boo
         t.norm[i] = s.at.norm;
     }
     ok(ct_stepper_settle(&s));
-    t.skipped = s.at.skipped;
+    t.at = s.at;
     const ct_network *n = &s.network;
     t.parameter_bytes = (size_t)s.model.parameter_count * sizeof(float);
     t.ring_bytes = (size_t)(n->batch * n->memory * c->model.layers * c->model.width) * sizeof(float);
@@ -101,7 +101,10 @@ TRAINING trace trace_of(const ct_train_config *c, const ct_backend *backend, boo
 /* The largest share by which losses, and norms, of two runs differ. */
 TRAINING double apart(const double *a, const double *b) {
     double most = 0;
-    for (int i = 0; i < STEPS; i++) most = fmax(most, fabs(a[i] - b[i]) / fabs(b[i]));
+    for (int i = 0; i < STEPS; i++) {
+        assert_true(isfinite(a[i]) && isfinite(b[i]));
+        most = fmax(most, fabs(a[i] - b[i]) / fabs(b[i]));
+    }
     return most;
 }
 
@@ -165,6 +168,23 @@ TRAINING void assert_within(const char *what, distance d, distance noise, distan
     assert_true(10 * bound.loss <= mistake.loss && 10 * bound.norm <= mistake.norm);
 }
 
+/* The memory's layers: by how much of their size one differs at most, where there are any. The largest of so many
+ * numbers varies: ten times that of other roundings is allowed, a tenth of what a wrong row would do. */
+TRAINING double rings_apart(const trace *a, const trace *b) {
+    double most = 0, size = 1e-30;
+    for (size_t i = 0; i < a->ring_bytes / sizeof *a->ring; i++) {
+        assert_true(isfinite(a->ring[i]) && isfinite(b->ring[i]));
+        most = fmax(most, fabs((double)a->ring[i] - (double)b->ring[i]));
+        size = fmax(size, fabs((double)b->ring[i]));
+    }
+    return most / size;
+}
+TRAINING void assert_rings_within(const char *what, const trace *own, const trace *cpu, const trace *noisy) {
+    const double apart_by = rings_apart(own, cpu), bound = 10 * rings_apart(noisy, cpu);
+    printf("  %s: memory %.1e; bound %.1e\n", what, apart_by, bound);
+    assert_true(apart_by <= bound && bound < 0.1);
+}
+
 /* On the CPU and elsewhere: in float, and with its bf16. `run` opens a device and takes the steps there. */
 typedef trace (*trace_maker)(const ct_train_config *c, uint64_t order, bool wait);
 TRAINING void check_precisions(int stage, trace_maker run) {
@@ -178,19 +198,26 @@ TRAINING void check_precisions(int stage, trace_maker run) {
     printf("%s\n", ct_stage_names[stage]);
     assert_within("float", between(&own, &cpu), between(&reference, &cpu), between(&mistaken, &cpu));
     assert_within("bf16", between(&own_bf16, &cpu), between(&mixed, &cpu), between(&mistaken, &cpu));
+    assert_rings_within("float", &own, &cpu, &reference);
+    assert_rings_within("bf16", &own_bf16, &cpu, &mixed);
 }
 
-/* The same bytes, with one gradient that is not a number on the way: op by op, and as a graph, in two runs. */
+/* The same bytes and counts, with one gradient that is not a number on the way: op by op, each step waited for, and as
+ * a graph, in two runs. */
 TRAINING void check_graphs(int stage, trace_maker run) {
     ct_train_config c = config(stage, "device=cuda", "cuda.graph=off");
     setenv("CANTUS_FAULT", "nan:7", 1);
     ok(ct_fault_arm(true));
-    const trace eager = run(&c, 5, false);
+    const trace eager = run(&c, 5, true);
     c = config(stage, "device=cuda", NULL);
     for (uint64_t order = 1; order <= 2; order++) {
         ok(ct_fault_arm(true));
-        const trace graph = run(&c, order, false);
-        assert_int_equal(graph.skipped, 1);
+        const trace        graph = run(&c, order, false);
+        const ct_counters *a = &graph.at, *b = &eager.at;
+        assert_true(a->skipped == 1 && a->update == b->update && a->norm == b->norm);
+        assert_true(a->window_loss == b->window_loss && a->window_targets == b->window_targets);
+        assert_true(a->window_open == b->window_open && a->window_open_targets == b->window_open_targets);
+        assert_true(a->window_tokens == b->window_tokens);
         assert_memory_equal(graph.parameters, eager.parameters, eager.parameter_bytes);
         assert_memory_equal(graph.ring, eager.ring, eager.ring_bytes);
     }

@@ -27,6 +27,7 @@ struct blas_method {
     bool     backwards; /* from the last product to the first */
     bool     gelu;      /* has the epilogues of GELU */
     unsigned alignment; /* bytes, of arrays and of their columns */
+    unsigned of_b;      /* the same of b, which need not be as strict */
     size_t   room;      /* workspace besides, bytes */
 };
 

@@ -292,15 +292,16 @@ const char *cublasLtGetStatusName(cublasStatus_t status) {
 
 /* ---- algorithms: by number. The first does everything; one has room for nobody. */
 static const blas_method methods[] = {
-    {CUBLASLT_MATMUL_TILE_UNDEFINED, CUBLASLT_MATMUL_STAGES_UNDEFINED, 1, 0, false, true, 1, 0},
-    {CUBLASLT_MATMUL_TILE_64x64, CUBLASLT_MATMUL_STAGES_32x3, 1, 0, true, true, 4, 0},
-    {CUBLASLT_MATMUL_TILE_128x128, CUBLASLT_MATMUL_STAGES_64x3, 1, 0, true, false, 16, 0},
+    {CUBLASLT_MATMUL_TILE_UNDEFINED, CUBLASLT_MATMUL_STAGES_UNDEFINED, 1, 0, false, true, 1, 1, 0},
+    {CUBLASLT_MATMUL_TILE_64x64, CUBLASLT_MATMUL_STAGES_32x3, 1, 0, true, true, 4, 4, 0},
+    {CUBLASLT_MATMUL_TILE_128x128, CUBLASLT_MATMUL_STAGES_64x3, 1, 0, true, false, 16, 2, 0},
     {CUBLASLT_MATMUL_TILE_64x64, CUBLASLT_MATMUL_STAGES_32x3, 4, CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE, false, false,
-     2, 0},
-    {CUBLASLT_MATMUL_TILE_64x64, CUBLASLT_MATMUL_STAGES_32x3, 3, CUBLASLT_REDUCTION_SCHEME_INPLACE, false, false, 2, 0},
-    {CUBLASLT_MATMUL_TILE_64x64, CUBLASLT_MATMUL_STAGES_32x3, 8, CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE, true, false, 2,
+     2, 2, 0},
+    {CUBLASLT_MATMUL_TILE_64x64, CUBLASLT_MATMUL_STAGES_32x3, 3, CUBLASLT_REDUCTION_SCHEME_INPLACE, false, false, 2, 2,
      0},
-    {CUBLASLT_MATMUL_TILE_256x128, CUBLASLT_MATMUL_STAGES_64x3, 1, 0, false, true, 1, (size_t)1 << 33},
+    {CUBLASLT_MATMUL_TILE_64x64, CUBLASLT_MATMUL_STAGES_32x3, 8, CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE, true, false, 2,
+     2, 0},
+    {CUBLASLT_MATMUL_TILE_256x128, CUBLASLT_MATMUL_STAGES_64x3, 1, 0, false, true, 1, 1, (size_t)1 << 33},
 };
 static const int METHODS = sizeof methods / sizeof *methods;
 
@@ -409,12 +410,12 @@ static cublasStatus_t read_call(site where, const void *desc, const void *a, con
 
 /* Does the algorithm do this product, of arrays that are aligned so? */
 static bool fits(const blas_method &m, const blas_product &p, uint64_t a, uint64_t b, uint64_t d) {
-    uint64_t addresses = a | b | d | (uint64_t)p.a.ld * p.a.element() | (uint64_t)p.b.ld * p.b.element() |
-                         (uint64_t)p.d.ld * p.d.element();
-    const bool gelu = p.epilogue == CUBLASLT_EPILOGUE_GELU_AUX_BIAS || p.epilogue == CUBLASLT_EPILOGUE_DGELU;
+    uint64_t       addresses = a | d | (uint64_t)p.a.ld * p.a.element() | (uint64_t)p.d.ld * p.d.element();
+    const uint64_t of_b = b | (uint64_t)p.b.ld * p.b.element();
+    const bool     gelu = p.epilogue == CUBLASLT_EPILOGUE_GELU_AUX_BIAS || p.epilogue == CUBLASLT_EPILOGUE_DGELU;
     if (p.epilogue & CUBLASLT_EPILOGUE_BIAS) addresses |= reinterpret_cast<uint64_t>(p.bias);
     if (gelu) addresses |= reinterpret_cast<uint64_t>(p.aux);
-    return addresses % m.alignment == 0 && (m.gelu || !gelu);
+    return addresses % m.alignment == 0 && of_b % m.of_b == 0 && (m.gelu || !gelu);
 }
 
 /* Is this configuration one of the algorithm's? */

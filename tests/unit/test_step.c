@@ -16,6 +16,7 @@ static double step_by_hand(ct_stepper *s, const ct_train_config *c, int64_t numb
     ok(ct_network_zero_gradients(n));
     for (int64_t k = 0; k < c->accumulate; k++) {
         const ct_batch *batch = ct_loader_batch(&s->loader, *micro);
+        n->step->seed = (uint64_t)c->seed;
         n->step->train = true;
         n->step->number = (*micro)++;
         n->step->loss_scale = 1 / ((double)batch->targets * (double)c->accumulate);
@@ -45,8 +46,9 @@ static void is_its_parts(void **state) {
         const ct_network *a = &whole.network, *b = &parts.network;
         const size_t      parameters = (size_t)whole.model.parameter_count * sizeof(float);
         const size_t      memory = ct_network_memory_bytes(a);
-        char             *kept = CT_NEW(&arena, char, 2 * memory);
+        char             *kept = CT_NEW(&arena, char, 3 * memory), *fresh = kept + 2 * memory;
         assert_non_null(kept);
+        ok(ct_network_memory_save(a, fresh));
         for (int64_t number = 1; number <= 4; number++) {
             ok(ct_stepper_step(&whole));
             sum += step_by_hand(&parts, &c, number, &micro);
@@ -57,6 +59,9 @@ static void is_its_parts(void **state) {
             ok(ct_network_memory_save(b, kept + memory));
             assert_memory_equal(kept, kept + memory, memory);
         }
+        ok(ct_network_forget(&whole.network)); /* as if it had never seen anything */
+        ok(ct_network_memory_save(a, kept));
+        assert_memory_equal(kept, fresh, memory);
         assert_true(whole.at.step == 4 && whole.at.micro == micro && whole.at.skipped == 0);
         ct_stepper_close(&parts);
         ct_stepper_close(&whole);
