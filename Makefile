@@ -155,6 +155,15 @@ CUBLASLT := $(if $(NVCC),$(firstword $(wildcard $(dir $(NVCC))../lib64/libcublas
 STANDINS += $(if $(STANDINS),$(if $(CUBLASLT),$(B)/tests/test_gemm_descriptors_real))
 CUDNN := $(if $(CUDNN_HEADER),$(firstword $(wildcard $(dir $(NVCC))../lib64/libcudnn.so.9 $(dir $(NVCC))../lib/libcudnn.so.9)))
 STANDINS += $(if $(STANDINS),$(if $(CUDNN),$(B)/tests/test_cudnn_descriptors_real))
+# Sanitizers don't know the emulator's stacks, on which only kernels run: kernels and emulator are those of the release build then,
+# the host's C and the tests' are instrumented.
+E := $(if $(filter asan,$(PROFILE)),build/release,$(B))
+ifeq ($(PROFILE),asan)
+STANDINS := $(if $(CUDA_CFLAGS),$(if $(CT_CXX),$(patsubst tests/standin/%.c,$(B)/tests/%_fast,$(filter %.c,$(STANDIN_TESTS)))))
+build/release/%: release ; @$(MAKE) -s --no-print-directory PROFILE=release $@
+release: ;
+.PHONY: release
+endif
 .SECONDARY: $(STANDIN_OBJ) $(STANDIN_TEST_OBJ) $(CUDA_OBJ) $(foreach f,$(FLAVOURS),$(STANDIN_CU:%.cu=$(B)/%.$(f).o))
 
 # A change of a compiler or its flags rebuilds what is made with them: $(call remember,NAME,TEXT) writes build/<profile>/NAME
@@ -249,7 +258,7 @@ $(B)/libemulator_$(1).a: $(filter-out $(B)/tests/emulator/test_%,$(EMULATOR_OBJ)
 $(B)/tests/%_$(1): $(B)/tests/emulator/%.o $(B)/libemulator_$(1).a $(LIB)
 	$$(call say,TEST,$$@)
 	$$(Q)$$(CT_CXX) $$^ $$(LIBS) $$(CMOCKA_LIBS) -o $$@
-$(B)/tests/%_$(1): $(B)/tests/standin/%.o $(STANDIN_CU:%.cu=$(B)/%.$(1).o) $(B)/libcuda_host.a $(B)/libstandin.a $(B)/libemulator_$(1).a $(LIB)
+$(B)/tests/%_$(1): $(B)/tests/standin/%.o $(STANDIN_CU:%.cu=$(E)/%.$(1).o) $(B)/libcuda_host.a $(B)/libstandin.a $(E)/libemulator_$(1).a $(LIB)
 	$$(call say,TEST,$$@)
 	$$(Q)$$(CT_CXX) -rdynamic $$(STANDIN_ENTRIES) $$^ $$(LIBS) $$(CMOCKA_LIBS) -o $$@
 endef
@@ -262,7 +271,7 @@ $(B)/tests/test_cudnn_descriptors_real: $(B)/tests/standin/test_cudnn_descriptor
 	$(Q)$(CC) $^ -Wl,-rpath,$(dir $(CUDNN))stubs:$(dir $(CUDNN)) $(LIBS) $(CMOCKA_LIBS) -o $@
 # The whole program with the doubles in the libraries' place: device: cuda on the emulator.
 STANDIN_BIN := $(if $(STANDINS),$(B)/cantus_standin)
-$(B)/cantus_standin: $(B)/core/main.o $(B)/libcuda_host.a $(B)/libstandin.a $(B)/libemulator_fast.a $(LIB)
+$(B)/cantus_standin: $(B)/core/main.o $(B)/libcuda_host.a $(B)/libstandin.a $(E)/libemulator_fast.a $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CT_CXX) -rdynamic $(STANDIN_ENTRIES) $^ $(LIBS) -o $@
 $(B)/libcuda_host.a: $(CUDA_OBJ)

@@ -8,6 +8,8 @@
 #ifndef CT_TESTS_COUNT_ALLOCATIONS_H
 #define CT_TESTS_COUNT_ALLOCATIONS_H
 
+#include "sanitized.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
@@ -16,17 +18,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define COUNTS_ALLOCATIONS 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define COUNTS_ALLOCATIONS 0
-#else
-#define COUNTS_ALLOCATIONS 1
-#endif
-#else
-#define COUNTS_ALLOCATIONS 1
-#endif
+#define COUNTS_ALLOCATIONS (!CT_SANITIZED)
 
 enum { CALLS_MOST = 1 << 16 };
 static atomic_bool      ct_counting;

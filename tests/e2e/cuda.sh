@@ -2,7 +2,7 @@
 # stages train, stop, go on and write a piece through the GPU's host code; what a machine without a GPU is told.
 . "$(dirname "$0")/library.sh"
 T=$TMP
-GPU=build/release/cantus_standin LAST=checkpoints/last-0000000006
+GPU=$BUILD_FOLDER/cantus_standin LAST=checkpoints/last-0000000006
 QUICK="data.path=$T/data model.layers=2 model.width=32 model.heads=2 model.feed_forward=64 model.tokens=40 train.batch=2
     train.accumulate=2 train.count_model=0 train.log_every=1 train.valid_songs=1 train.valid_every=4 train.save_every=2 train.steps=6"
 make_midi
