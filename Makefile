@@ -372,9 +372,17 @@ mutants: export CXX := $(CT_CXX)
 $(foreach f,$(FLAVOURS),$(eval mutants: export FLAGS_$(f) = $$(ALL_CXXFLAGS) $$(FLAVOUR_$(f))))
 $(foreach f,$(FLAVOURS),$(eval mutants: export LINK_$(f) = $(B)/tests/emulator/test_cuda_parity.o $(B)/libemulator_$(f).a $(LIB) $$(LIBS) $$(CMOCKA_LIBS)))
 $(foreach f,$(FLAVOURS),$(eval mutants: export TEST_$(f) = $(B)/tests/test_cuda_parity_$(f)))
-mutants: ready ## are mistakes in the kernels caught (hours)? N=50 SEED=1: so many; ONLY='gelu.cu:3': these
+# and tests/mutants/host.py
+HOST_JUDGES := $(if $(STANDINS),$(B)/libcuda_host.a $(B)/libstandin.a $(UNIT) $(filter-out %_real,$(STANDINS)))
+ifneq ($(HOST_JUDGES),)
+mutants: export HOST_BUILD = $(B)
+mutants: export HOST_CC = $(CC) $(ALL_CFLAGS) $(CUDA_CFLAGS) -fPIC
+mutants: export HOST_LINK_unit = $(LIB) $(LIBS) $(CMOCKA_LIBS)
+$(foreach f,$(FLAVOURS),$(eval mutants: export HOST_LINK_$(f) = $$(STANDIN_ENTRIES) $(B)/libcuda_host.a $(B)/libstandin.a $(B)/libemulator_$(f).a $$(HOST_LINK_unit)))
+endif
+mutants: ready ## are mistakes in the kernels and their host's code caught (hours)? N=50 SEED=1: so many; ONLY='gelu.cu:3', ONLY=host: these
 	@[ -n "$(CT_CXX)" ] || { echo "make mutants: a C++ compiler is needed (make config says what was found)" >&2; exit 1; }
-	@$(MAKE) -s --no-print-directory $(PARITY)
+	@$(MAKE) -s --no-print-directory $(PARITY) $(HOST_JUDGES)
 	@tests/mutants/run --only '$(ONLY)' $(if $(N),--number $(N)) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS))
 
 kernels-report: ## the table of kernels in kernels/README.md anew (needs nvcc)

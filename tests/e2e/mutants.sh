@@ -16,11 +16,14 @@ refuses 'a name that none has' 1 "no mutant's name holds 'nosuch'" $run --only n
 
 # a tree of its own, where the kernels have changed since
 tree=$TMP/tree
-mkdir -p "$tree/kernels" "$tree/tests"
-cp -r kernels/cuda "$tree/kernels"; cp -r tests/mutants "$tree/tests"
+mkdir -p "$tree/tests"
+cp -r kernels models train "$tree"; cp -r tests/mutants "$tree/tests"
 sed -i 's/(step->ring + t) % memory/(t + step->ring) % memory/' "$tree/kernels/cuda/memory.cu"
 refuses 'a patch that no longer applies' 1 'memory-wrap-once.patch: does not apply' "$tree/$run" --check
 cp kernels/cuda/memory.cu "$tree/kernels/cuda"
+sed -i 's/settle(ct_stepper \*s) {/settle(ct_stepper *s) { \/* all *\//' "$tree/train/step.c"
+refuses 'one of the host'"'"'s code' 1 'host/step-settled-by-one.patch: does not apply' "$tree/$run" --check
+cp train/step.c "$tree/train"
 echo '    memory.cu | < for <= | no such line' >> "$tree/tests/mutants/survivors"
 refuses 'an explanation of no mutant' 1 'no mutant is: memory.cu | < for <= | no such line' "$tree/$run" --check
 
@@ -36,6 +39,7 @@ if [ -x "$BUILD_FOLDER/tests/test_cuda_parity_fast" ] && [ "$BUILD_FOLDER" = bui
     mutant 'one that is caught' memory-wrap-once.patch                                      ' patches 1 0 0 0 0'
     mutant 'one that is right' "cross_entropy.cu:$(line_of cross_entropy.cu 'if (lane == 0) loss[row] = 0;') 1 for 0" \
         ' cross_entropy.cu 1 0 1 0 0' # the number stored, and the lane that stores it
+    mutant 'one of the host'"'"'s code' host/gemm-beta-0.patch                                 ' host 1 0 0 0 0'
     mutant 'one that is no C++' "memory.cu:$(line_of memory.cu 'x += (b * tokens') = for +=" ' memory.cu 0 0 0 0 1'
 else skip 'mutants: not built for the emulator'; fi
 finish

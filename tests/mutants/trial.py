@@ -6,7 +6,6 @@ The compiler, its flags and what to link come from the Makefile, in the environm
 import os
 import re
 import resource
-import shutil
 import signal
 import subprocess
 import threading
@@ -16,7 +15,7 @@ FOLDER = "kernels/cuda"
 MACHINE = ("builtins.h", "cuda.h", "machine.h", "platform.h")  # what kernels run on: not theirs
 MORE_TESTS = {op: [op, op + "_bf16", "rows_alone"] for op in ("linear_rows", "attention_decode")}
 FLAVOURS = ("checked", "fast")
-MEMORY = 8 << 30  # bytes of a test's address space
+MEMORY = 8 << 30  # bytes that a test may write to; what is planned on paper takes addresses alone
 
 
 class Stopped(Exception):
@@ -61,14 +60,61 @@ def units_of(sources):
 
 
 def cap():
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-class Laboratory:
+class Workshop:
+    """Runs compilers and tests, several at once, and stops them."""
+
+    def __init__(self):
+        self.lock, self.running, self.stopped = threading.Lock(), set(), False
+
+    def stop(self):
+        self.stopped = True
+        with self.lock:
+            for process in self.running:
+                self.kill(process)
+
+    @staticmethod
+    def kill(process):
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+    def run(self, command, at, limit=None, preexec=None, enough=None):
+        """Exit status (None: ran into the limit) and what it said, up to a line that holds `enough`."""
+        if self.stopped:
+            raise Stopped()
+        said, expired = [], threading.Event()
+        with subprocess.Popen(command, cwd=at, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              start_new_session=True, preexec_fn=preexec, text=True, errors="replace") as process:
+            with self.lock:
+                self.running.add(process)
+            clock = threading.Timer(limit or 1e6, lambda: (expired.set(), self.kill(process)))
+            clock.start()
+            try:
+                for line in process.stdout:
+                    said.append(line)
+                    if enough and enough in line:
+                        self.kill(process)
+                        break
+                process.wait()
+            finally:
+                clock.cancel()
+                with self.lock:
+                    self.running.discard(process)
+        if self.stopped:
+            raise Stopped()
+        return None if expired.is_set() else process.returncode, "".join(said)
+
+
+class Laboratory(Workshop):
     """Where mutants are built and tried, several at once."""
 
     def __init__(self, root, folder):
+        super().__init__()
         self.root, self.folder = root, folder
         self.cxx = os.environ["CXX"].split()
         self.flags = {flavour: os.environ[f"FLAGS_{flavour}"].split() + ["-g0", "-w", "-I" + root] for flavour in FLAVOURS}
@@ -77,9 +123,7 @@ class Laboratory:
         self.sources = {name: open(os.path.join(root, FOLDER, name), encoding="utf-8").read()
                         for name in sorted(os.listdir(os.path.join(root, FOLDER))) if name.endswith((".cu", ".h"))}
         self.units = units_of(self.sources)
-        self.seconds, self.originals, self.lock = {}, {}, threading.Lock()
-        self.running, self.stopped = set(), False
-        shutil.rmtree(folder, ignore_errors=True)
+        self.seconds, self.originals = {}, {}
         self.bench("original")
 
     def mutated(self):
@@ -98,41 +142,6 @@ class Laboratory:
     def write(at, file, source):
         with open(os.path.join(at, FOLDER, file), "w", encoding="utf-8") as f:
             f.write(source)
-
-    # ------------------------------------------------------------ processes
-    def stop(self):
-        self.stopped = True
-        with self.lock:
-            for process in self.running:
-                self.kill(process)
-
-    @staticmethod
-    def kill(process):
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-
-    def run(self, command, at, limit=None, preexec=None):
-        """Exit status (None: ran into the limit) and what it said."""
-        if self.stopped:
-            raise Stopped()
-        with subprocess.Popen(command, cwd=at, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              start_new_session=True, preexec_fn=preexec, text=True, errors="replace") as process:
-            with self.lock:
-                self.running.add(process)
-            try:
-                said = process.communicate(timeout=limit)[0]
-                status = process.returncode
-            except subprocess.TimeoutExpired:
-                self.kill(process)
-                said, status = process.communicate()[0], None
-            finally:
-                with self.lock:
-                    self.running.discard(process)
-        if self.stopped:
-            raise Stopped()
-        return status, said
 
     # ------------------------------------------------------------ building
     def compile(self, unit, flavour, at):

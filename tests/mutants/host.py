@@ -1,0 +1,110 @@
+"""Does a test notice that the host's code has been changed? Compiles the changed .c files, links each test that judges them
+with these objects before the libraries, and runs it; the quick ones first.
+
+The compiler, its flags and what to link come from the Makefile, in the environment.
+"""
+import os
+import re
+import threading
+import time
+
+from trial import Failure, Workshop, cap
+
+# {file: the tests that judge it}; _fast and _checked: on the doubles of tests/standin; others: of tests/unit
+JUDGES = {
+    "kernels/device.c": ["device_fast", "training_fast", "decoder_fast", "device_checked"],
+    "kernels/cuda/device.c": ["device_fast", "training_fast", "device_checked"],
+    "kernels/cuda/gemm.c": ["gemm_fast", "gemm_file_fast", "gemm_linear_fast", "training_fast"],
+    "kernels/cuda/linear.c": ["gemm_linear_fast", "training_fast"],
+    "models/network.c": ["step", "models", "training_checked", "training_fast"],
+    "models/network_run.c": ["step", "models", "training_checked", "training_fast"],
+    "models/weights.c": ["training_fast", "decoder_fast"],
+    "models/decoder.c": ["decoder", "models", "decoder_fast", "decoder_checked"],
+    "train/step.c": ["step", "training_checked", "training_fast", "train"],
+}
+FLAVOUR = re.compile(r"_(fast|checked)$")
+FAILED = "[  FAILED  ]"
+
+
+class HostLaboratory(Workshop):
+    def __init__(self, root, folder):
+        super().__init__()
+        self.root, self.folder = root, folder
+        self.cc, self.cxx, self.build = os.environ["HOST_CC"].split(), os.environ["CXX"].split(), os.environ["HOST_BUILD"]
+        self.link = {flavour: os.environ[f"HOST_LINK_{flavour}"].split() for flavour in ("fast", "checked", "unit")}
+        self.seconds, self.objects = {}, {}
+
+    def bench(self, name):
+        at = os.path.join(self.folder, "host", name)
+        os.makedirs(at)
+        return at
+
+    def compile(self, source, to, at):
+        command = [*self.cc, "-g0", "-w", f"-I{self.root}", f"-I{self.root}/build/gen", f"-I{self.root}/tests", "-c", source, "-o", to]
+        status, said = self.run(command, at)
+        return (os.path.join(at, to), "") if status == 0 else (None, said)
+
+    def once(self, known, name, make):
+        """known[name], made by the first who asks."""
+        with self.lock:
+            guard = known.setdefault(name, [threading.Lock(), None])
+        with guard[0]:
+            if guard[1] is None:
+                guard[1] = make()
+        return guard[1]
+
+    def time_of(self, name):
+        """Seconds that the test of the unchanged code takes."""
+        def measure():
+            begun = time.monotonic()
+            status, said = self.run([f"{self.root}/{self.build}/tests/test_{name}"], self.root, preexec=cap)
+            if status != 0:
+                raise Failure(f"test_{name} fails without any mutant\n{said[-2000:]}")
+            return time.monotonic() - begun
+        return self.once(self.seconds, name, measure)
+
+    def object_of(self, name):
+        """The test's own object."""
+        flavour = FLAVOUR.search(name)
+        if flavour:
+            return f"{self.root}/{self.build}/tests/standin/test_{name[:flavour.start()]}.o"
+
+        def make():
+            path, said = self.compile(f"{self.root}/tests/unit/test_{name}.c", f"test_{name}.o", self.folder)
+            if not path:
+                raise Failure(f"test_{name}.c does not compile\n{said[-2000:]}")
+            return path
+        return self.once(self.objects, name, make)
+
+    def noticed(self, name, objects, at):
+        """How the test notices these objects; None: it does not."""
+        flavour = FLAVOUR.search(name)
+        libraries = [f"{self.root}/{word}" if word.endswith((".o", ".a")) else word
+                     for word in self.link[flavour.group(1) if flavour else "unit"]]
+        program = os.path.join(at, "test")
+        status, said = self.run([*self.cxx, "-rdynamic", self.object_of(name), *objects, *libraries, "-o", program], at)
+        if status != 0:
+            raise Failure(f"linking test_{name} fails\n{said[-2000:]}")
+        status, said = self.run([program], self.root, 4 * self.time_of(name) + 10, cap, FAILED)
+        if status == 0:
+            return None
+        found = re.search(re.escape(FAILED) + r" (.+)", said)
+        how = found.group(1).strip() if found else "no end" if status is None else "crash" if status < 0 else "another exit code"
+        return f"test_{name}: {how}"
+
+    def try_out(self, changed, at):
+        """(verdict, how) of {path: text}: caught, survived, or refused by the compiler."""
+        objects = []
+        for path, text in changed.items():
+            os.makedirs(os.path.join(at, os.path.dirname(path)), exist_ok=True)
+            with open(os.path.join(at, path), "w", encoding="utf-8") as f:
+                f.write(text)
+            made, _ = self.compile(path, path.replace("/", "-") + ".o", at)
+            if not made:
+                return "refused", "by the compiler"
+            objects.append(made)
+        for name in dict.fromkeys(name for path in changed for name in JUDGES[path]):
+            found = self.noticed(name, objects, at)
+            if found:
+                return "caught", found
+        return "survived", ""
