@@ -17,7 +17,7 @@ JUDGES = {
     "kernels/cuda/gemm.c": ["gemm_fast", "gemm_file_fast", "gemm_linear_fast", "training_fast"],
     "kernels/cuda/linear.c": ["gemm_linear_fast", "training_fast"],
     "models/network.c": ["step", "models", "training_checked", "training_fast"],
-    "models/network_run.c": ["step", "models", "training_checked", "training_fast"],
+    "models/network_run.c": ["step", "models", "second_opinion_fast", "training_checked", "training_fast"],
     "models/weights.c": ["training_fast", "decoder_fast"],
     "models/decoder.c": ["decoder", "models", "decoder_fast", "decoder_checked"],
     "train/step.c": ["step", "training_checked", "training_fast", "train"],

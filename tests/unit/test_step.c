@@ -1,5 +1,5 @@
 /* A training step against its parts, called one by one: which batches, how each loss counts, with what rate, clip and
- * numbers for dropout, when the gradients begin anew, what the memory takes, what is counted. */
+ * numbers for dropout, when the gradients begin anew, what the memory takes and gives back, what is counted. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -59,13 +59,50 @@ static void is_its_parts(void **state) {
             ok(ct_network_memory_save(b, kept + memory));
             assert_memory_equal(kept, kept + memory, memory);
         }
+        ct_tensor_entry part[CT_MEMORY_PARTS];
+        ct_network_memory(a, part);
+        const size_t layers = part[CT_MEMORY_LAYERS].bytes;
+        char        *ring = CT_NEW(&arena, char, layers + 1);
+        assert_non_null(ring);
+        memcpy(ring, a->ring, layers);
         ok(ct_network_forget(&whole.network)); /* as if it had never seen anything */
-        ok(ct_network_memory_save(a, kept));
-        assert_memory_equal(kept, fresh, memory);
+        ok(ct_network_memory_save(a, kept + memory));
+        assert_memory_equal(kept + memory, fresh, memory);
+        ok(ct_network_memory_load(&whole.network, kept)); /* and back */
+        assert_memory_equal(ring, a->ring, layers);
         assert_true(whole.at.step == 4 && whole.at.micro == micro && whole.at.skipped == 0);
         ct_stepper_close(&parts);
         ct_stepper_close(&whole);
     }
+}
+
+/* What is behind a window that is shorter than the plan's counts for nothing, whatever was there before. */
+static void short_windows(void **state) {
+    ct_train_config c = config((int)(intptr_t)*state, NULL, NULL);
+    ct_stepper      fresh, used;
+    ct_batch        part;
+    ok(ct_stepper_open(&c, &dataset, false, &fresh));
+    ok(ct_stepper_open(&c, &dataset, false, &used));
+    ok(ct_network_fill(&used.network, ct_loader_batch(&used.loader, 0)));
+    const ct_batch *all = ct_loader_batch(&fresh.loader, 1);
+    const int64_t   columns = all->columns, from = all->tokens, to = from - 5;
+    ok(ct_batch_make(&arena, all->batch, to, all->columns, &part));
+    for (int64_t line = 0; line < all->batch; line++) {
+        memcpy(part.rows + line * to * columns, all->rows + line * from * columns,
+               (size_t)(to * columns) * sizeof *part.rows);
+        memcpy(part.target + line * to, all->target + line * from, (size_t)to * sizeof *part.target);
+        memcpy(part.song + line * to, all->song + line * from, (size_t)to * sizeof *part.song);
+    }
+    ct_network *n[2] = {&fresh.network, &used.network};
+    for (int i = 0; i < 2; i++) {
+        ok(ct_network_zero_gradients(n[i]));
+        ok(ct_network_fill(n[i], &part));
+        ok(ct_network_forward(n[i]));
+        ok(ct_network_backward(n[i]));
+    }
+    assert_memory_equal(n[0]->gradients, n[1]->gradients, (size_t)fresh.model.parameter_count * sizeof(float));
+    ct_stepper_close(&used);
+    ct_stepper_close(&fresh);
 }
 
 int main(void) {
@@ -73,6 +110,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         {"is_its_parts (backbone)", is_its_parts, NULL, NULL, backbone},
         {"is_its_parts (melody)", is_its_parts, NULL, NULL, melody},
+        {"short_windows (backbone)", short_windows, NULL, NULL, backbone},
+        {"short_windows (melody)", short_windows, NULL, NULL, melody},
     };
     return cmocka_run_group_tests(tests, training_begin, training_end);
 }
