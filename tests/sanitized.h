@@ -1,4 +1,5 @@
-/* sanitized.h -- CT_SANITIZED: 1 where a sanitizer brings a malloc of its own, so that a test may not put its own there. */
+/* sanitized.h -- CT_SANITIZED: 1 where a sanitizer brings a malloc of its own, so that a test may not put its own
+ * there. */
 #ifndef CT_TESTS_SANITIZED_H
 #define CT_TESTS_SANITIZED_H
 
