@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <glib.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,17 +87,8 @@ ct_status ct_writer_begin(ct_writer *writer, const char *path) {
     writer->digest = (ct_digest){0};
     writer->stream = fopen(writer->temporary, "w+be");
     if (!writer->stream) return system_failure("create", writer->temporary);
-    writer->sum = g_checksum_new(G_CHECKSUM_SHA256);
+    ct_sha256_begin(&writer->sum);
     return CT_OK;
-}
-
-/* Of bytes in memory, in parts that the library takes. */
-static void add_to_sum(GChecksum *sum, const void *bytes, size_t count) {
-    for (size_t done = 0; done < count;) {
-        size_t part = count - done < (size_t)1 << 30 ? count - done : (size_t)1 << 30;
-        g_checksum_update(sum, (const guchar *)bytes + done, (gssize)part);
-        done += part;
-    }
 }
 
 /* 0 or errno. */
@@ -111,7 +101,7 @@ static int put(FILE *stream, const void *bytes, size_t count) {
 void ct_writer_put(ct_writer *writer, const void *bytes, size_t count) {
     if (!count || writer->error) return;
     writer->error = put(writer->stream, bytes, count);
-    add_to_sum(writer->sum, bytes, count);
+    ct_sha256_add(&writer->sum, bytes, count);
     writer->digest.bytes += count;
 }
 
@@ -127,12 +117,6 @@ void ct_writer_print(ct_writer *writer, const char *format, ...) {
     }
     ct_writer_put(writer, text, (size_t)n);
     free(text);
-}
-
-static void finish_sum(ct_writer *writer) {
-    memcpy(writer->digest.sha256, g_checksum_get_string(writer->sum), sizeof writer->digest.sha256);
-    g_checksum_free(writer->sum);
-    writer->sum = NULL;
 }
 
 /* A bit in the middle, as a bad cable or disk would: only for faults made to order. */
@@ -153,7 +137,7 @@ static int sync_stream(FILE *stream) {
 
 ct_status ct_writer_commit(ct_writer *writer) {
     FILE *stream = writer->stream;
-    finish_sum(writer);
+    ct_sha256_end(&writer->sum, writer->digest.sha256);
     if (!writer->error && ct_fault_flips(writer->path) && fflush(stream) == 0) flip_a_bit(stream, writer);
     if (!writer->error) writer->error = sync_stream(stream);
     errno = 0;
@@ -175,7 +159,6 @@ ct_status ct_writer_commit(ct_writer *writer) {
 
 void ct_writer_abandon(ct_writer *writer) {
     if (!writer->stream) return;
-    finish_sum(writer);
     fclose(writer->stream);
     writer->stream = NULL;
     unlink(writer->temporary);
@@ -359,11 +342,4 @@ ct_status ct_folder_remove(const char *path) {
     closedir(folder);
     if (status == CT_OK && rmdir(path) != 0) status = system_failure("remove", path);
     return status;
-}
-
-void ct_sha256(const void *bytes, size_t count, char hex[65]) {
-    GChecksum *sum = g_checksum_new(G_CHECKSUM_SHA256);
-    add_to_sum(sum, bytes, count);
-    memcpy(hex, g_checksum_get_string(sum), 65);
-    g_checksum_free(sum);
 }

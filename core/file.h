@@ -9,6 +9,7 @@
 #define CT_CORE_FILE_H
 
 #include "core/arena.h"
+#include "core/sha256.h"
 
 typedef struct ct_bytes {
     uint8_t *at;
@@ -30,10 +31,11 @@ typedef struct ct_digest {
 } ct_digest;
 /* The same for a file written in parts: begin, any number of put, then commit or abandon. */
 typedef struct ct_writer {
-    char      path[4096], temporary[4112];
-    void     *stream, *sum; /* FILE, GChecksum */
-    int       error;        /* errno of the first that failed, 0: none */
-    ct_digest digest;       /* whole after commit */
+    char          path[4096], temporary[4112];
+    void         *stream; /* FILE */
+    ct_sha256_sum sum;
+    int           error;  /* errno of the first that failed, 0: none */
+    ct_digest     digest; /* whole after commit */
 } ct_writer;
 CT_NODISCARD ct_status ct_writer_begin(ct_writer *writer, const char *path);
 void                   ct_writer_put(ct_writer *writer, const void *bytes, size_t count);
@@ -65,8 +67,5 @@ CT_NODISCARD ct_status ct_folder_list(const char *path, const char *const *endin
                                       char ***names, size_t *count);
 /* Names of the folders right below `path`, sorted. */
 CT_NODISCARD ct_status ct_folder_folders(const char *path, ct_arena *arena, char ***names, size_t *count);
-
-/* SHA-256 as 64 hex digits and a 0. */
-void ct_sha256(const void *bytes, size_t count, char hex[65]);
 
 #endif

@@ -329,6 +329,26 @@ static void sha256_is_right(void **state) {
     assert_non_null(million);
     memset(million, 'a', 1000000);
     ct_sha256(million, 1000000, hex);
+    static const struct {
+        size_t      count;
+        const char *hex;
+    } near_a_block[] = {
+        {55, "9f4390f8d30c2dd92ec9f095b65e2b9ae9b0a925a5258e241c9f1e910f734318"},
+        {56, "b35439a4ac6f0948b6d6f9e3c6af0f5f590ce20f1bde7090ef7970686ec6738a"},
+        {63, "7d3e74a05d7db15bce4ad9ec0658ea98e3f06eeecf16b4c6fff2da457ddc2f34"},
+        {64, "ffe054fe7ae0cb6dc65c3af9b61d5209f439851db43d0ba5997337df154668eb"},
+        {65, "635361c48bb9eab14198e76ea8ab7f1a41685d6ad62aa9146d301d4f17eb0ae0"},
+    };
+    for (size_t i = 0; i < CT_COUNT(near_a_block); i++)
+        for (size_t cut = 0; cut <= near_a_block[i].count; cut++) {
+            ct_sha256_sum sum;
+            char          in_parts[65];
+            ct_sha256_begin(&sum);
+            ct_sha256_add(&sum, million, cut);
+            ct_sha256_add(&sum, million + cut, near_a_block[i].count - cut);
+            ct_sha256_end(&sum, in_parts);
+            assert_string_equal(in_parts, near_a_block[i].hex);
+        }
     free(million);
     assert_string_equal(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
