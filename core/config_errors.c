@@ -1,6 +1,7 @@
 /* config_errors.c -- see config_errors.h. */
 #include "core/config_errors.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 

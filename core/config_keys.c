@@ -95,6 +95,8 @@ static void read_keys(ct_errors *errors, const ct_key *keys, size_t count, const
             ct_node *list;
             if (ct_yaml_text(keys[i].fallback, "default", arena, &list) == CT_OK)
                 read_value(errors, &keys[i], list, arena, out);
+            else
+                ct_errors_add(errors, &fallback, "%s: %s", keys[i].path, ct_message());
         }
     }
 }

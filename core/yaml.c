@@ -8,23 +8,6 @@
 
 enum { DEEPEST = 16, LARGEST = 1 << 20, MOST_NODES = 20000 };
 
-ct_status ct_node_add(ct_node *parent, ct_node *key, ct_node *value, ct_arena *arena) {
-    if (parent->count == parent->capacity) {
-        size_t capacity = parent->capacity;
-        if (key) {
-            parent->keys = ct_arena_grow(arena, parent->keys, parent->count, &capacity, sizeof *parent->keys);
-            if (!parent->keys) return CT_ENOMEM;
-        }
-        capacity = parent->capacity;
-        parent->values = ct_arena_grow(arena, parent->values, parent->count, &capacity, sizeof *parent->values);
-        if (!parent->values) return CT_ENOMEM;
-        parent->capacity = capacity;
-    }
-    if (key) parent->keys[parent->count] = key;
-    parent->values[parent->count++] = value;
-    return CT_OK;
-}
-
 static bool plain_tag(const yaml_node_t *n) {
     const char *tag = (const char *)n->tag;
     return !tag || !strcmp(tag, YAML_STR_TAG) || !strcmp(tag, YAML_MAP_TAG) || !strcmp(tag, YAML_SEQ_TAG);
