@@ -19,17 +19,23 @@ comma := ,
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
+# beside this file in what `make gpu-kit` packs
+-include kit.mk
+GOALS := $(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))
 
 # ---------------------------------------------------------------- what this machine has (probed by compiling and linking)
 # build/config.mk says, for each feature, 1 or nothing, its flags, and why not. Made anew when the prober or CC changes.
 CONFIG := build/config-$(notdir $(firstword $(CC)))$(if $(CUDA),-cuda$(CUDA)).mk
-NEEDS_CONFIG := $(filter-out help fuzz clean format config-help deps reference,$(or $(MAKECMDGOALS),all))
+NEEDS_CONFIG := $(filter-out help fuzz clean format config-help deps reference,$(GOALS))
 ifneq ($(NEEDS_CONFIG),)
 $(CONFIG): third_party/probe Makefile
 	@mkdir -p build
 	@CC='$(CC)' CUDA='$(CUDA)' third_party/probe > $@
 -include $(CONFIG)
 endif
+# Programs for a GPU ask for none of the libraries.
+GPU_GOALS := gpu-build gpu-kit test-gpu bench-gpu
+REQUIRE := $(if $(filter-out $(GPU_GOALS),$(GOALS)),require)
 
 # ---------------------------------------------------------------- flags
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wvla
@@ -106,11 +112,13 @@ EMULATED_OBJ := $(foreach f,$(FLAVOURS),$(EMULATED_CU:%.cu=$(B)/%.$(f).o))
 .SECONDARY: $(EMULATOR_OBJ) $(EMULATED_OBJ) $(PTX_FRONT_END)
 # A third flavour where nvcc is: the PTX that it makes of them, interpreted (tests/emulator/ptx).
 $(B)/tests/emulator/ptx/arithmetic.o: ALL_CXXFLAGS += -frounding-math
-ARCHITECTURES := 80 90 100 120
-NVCC_FLAGS := -std=c++17 -I. -O3 -lineinfo -Werror all-warnings
+ARCHITECTURES := $(or $(filter 80 90 100 120,$(CARD)),80 90 100 120)
+NVCC_WARN ?= -Werror all-warnings
+NVCC_FLAGS := -std=c++17 -I. -O3 -lineinfo $(NVCC_WARN)
 # what nvcc makes of the kernels for each architecture that we ship, and PTX for later ones
 NVCC_HOST := -Xcompiler -Wall,-Wextra,-fPIC
-GENCODE := $(foreach a,$(ARCHITECTURES),-gencode arch=compute_$(a),code=sm_$(a)) -gencode arch=compute_80,code=compute_80
+OLDEST := compute_$(firstword $(ARCHITECTURES))
+GENCODE := $(foreach a,$(ARCHITECTURES),-gencode arch=compute_$(a),code=sm_$(a)) -gencode arch=$(OLDEST),code=$(OLDEST)
 PTX_ARCHITECTURES := $(if $(filter all,$(CANTUS_PTX)),$(ARCHITECTURES),$(patsubst sm_%,%,$(or $(CANTUS_PTX),sm_90)))
 ifneq ($(filter-out $(ARCHITECTURES),$(PTX_ARCHITECTURES)),)
 $(error CANTUS_PTX=$(CANTUS_PTX): no such architecture (all, or one of $(ARCHITECTURES:%=sm_%)))
@@ -131,7 +139,7 @@ CUDA_OBJ := $(addprefix $(B)/kernels/cuda/,$(if $(NVCC),gemm.o device.o) $(if $(
 	gemm_file.o linear.o backend.products.o)
 $(CUDA_OBJ): ALL_CFLAGS += -fPIC
 # the table of ops with those that are products of matrices
-$(B)/kernels/cuda/backend.products.o: kernels/cuda/backend.c $(STAMP) | $(CONFIG) require
+$(B)/kernels/cuda/backend.products.o: kernels/cuda/backend.c $(STAMP) | $(CONFIG) $(REQUIRE)
 	$(call say,CC,"$< (products)")
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -DCT_HAVE_CUBLASLT -MMD -MP -c $< -o $@
@@ -178,12 +186,12 @@ $(foreach i,$(ISAS),$(call remember,flags.$(i),$(ISA_$(i))))
 $(foreach f,$(FLAVOURS),$(call remember,flags.$(f),$(FLAVOUR_$(f))))
 
 # So does a new commit, but only the file that names it.
-REVISION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+REVISION := $(or $(KIT),$(shell git describe --always --dirty 2>/dev/null || echo unknown))
 $(call remember,revision,$(REVISION))
 
 all: $(BIN) ## build the program (never installs anything)
 
-$(B)/%.o: %.c $(STAMP) | $(CONFIG) require
+$(B)/%.o: %.c $(STAMP) | $(CONFIG) $(REQUIRE)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
@@ -193,21 +201,21 @@ $(B)/core/version.o: ALL_CFLAGS += $(NAMES)
 $(B)/core/version.o: $(B)/revision
 
 define isa_rule
-$(B)/%.$(1).o: %.c $(STAMP) $(STAMP).$(1) | $(CONFIG) require
+$(B)/%.$(1).o: %.c $(STAMP) $(STAMP).$(1) | $(CONFIG) $(REQUIRE)
 	$$(call say,CC,"$$< ($(1))")
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(ALL_CFLAGS) $$(ISA_$(1)) -DCT_ISA=$(1) -MMD -MP -c $$< -o $$@
 endef
 $(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
 define real_rule
-$(B)/%.$(1).o: %.c $(STAMP) | $(CONFIG) require
+$(B)/%.$(1).o: %.c $(STAMP) | $(CONFIG) $(REQUIRE)
 	$$(call say,CC,"$$< ($(1))")
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(ALL_CFLAGS) -DCT_REAL=$(1) -MMD -MP -c $$< -o $$@
 endef
 $(foreach r,$(REALS),$(eval $(call real_rule,$(r))))
 
-$(B)/%.o: %.cpp $(STAMP).c++ | $(CONFIG) require
+$(B)/%.o: %.cpp $(STAMP).c++ | $(CONFIG) $(REQUIRE)
 	$(call say,C++,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CT_CXX) $(ALL_CXXFLAGS) -MMD -MP -c $< -o $@
@@ -219,12 +227,12 @@ all: $(CUDA_LIBRARY)
 $(CUDA_LIBRARY): $(CUDA_OBJ) $(NVCC_OBJ)
 	$(call say,LD,$@)
 	$(Q)$(CT_CXX) -shared $^ -L$(CUDA_LIB_DIR) -Wl,-rpath,$(CUDA_LIB_DIR) -lcublasLt -lcudart -o $@
-$(B)/%.nvcc.o: %.cu $(STAMP).nvcc | $(CONFIG) require
+$(B)/%.nvcc.o: %.cu $(STAMP).nvcc | $(CONFIG) $(REQUIRE)
 	$(call say,NVCC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(NVCC) $(NVCC_FLAGS) $(NVCC_HOST) $(GENCODE) -MMD -MP -c $< -o $@
 define ptx_rule
-$(B)/tests/ptx/sm_$(1)/$(basename $(notdir $(2))).ptx: $(2) $(STAMP).ptx | $(CONFIG) require
+$(B)/tests/ptx/sm_$(1)/$(basename $(notdir $(2))).ptx: $(2) $(STAMP).ptx | $(CONFIG) $(REQUIRE)
 	$$(call say,PTX,"$$< (sm_$(1))")
 	@mkdir -p $$(@D)
 	$$(Q)$$(NVCC) $$(NVCC_FLAGS) -arch=compute_$(1) -ptx -MMD -MP $$< -o $$@
@@ -236,7 +244,7 @@ $(B)/tests/%_ptx: $(B)/tests/emulator/%.o $(PTX_FRONT_END) $(B)/libemulator_fast
 # What ptxas says of them, and the report that puts it beside what the emulator counts.
 PTXAS := $(foreach a,$(ARCHITECTURES),$(CU_SRC:kernels/cuda/%.cu=$(B)/tests/ptxas/sm_$(a)/%.txt))
 define ptxas_rule
-$(B)/tests/ptxas/sm_$(1)/%.txt: kernels/cuda/%.cu $(STAMP).ptx | $(CONFIG) require
+$(B)/tests/ptxas/sm_$(1)/%.txt: kernels/cuda/%.cu $(STAMP).ptx | $(CONFIG) $(REQUIRE)
 	$$(call say,PTXAS,"$$< (sm_$(1))")
 	@mkdir -p $$(@D)
 	$$(Q)$$(NVCC) $$(NVCC_FLAGS) -arch=sm_$(1) -cubin -Xptxas -v -MMD -MP -MT $$@ $$< -o $$(@:.txt=.cubin) > $$@ 2>&1 || { cat $$@ >&2; rm -f $$@; exit 1; }
@@ -248,7 +256,7 @@ $(B)/tests/kernels_report: $(REPORT_OBJ) $(PTX_FRONT_END) $(B)/libemulator_fast.
 	$(call say,TOOL,$@)
 	$(Q)$(CT_CXX) $(filter-out %.ptx,$^) $(LIBS) -o $@
 define flavour_rule
-$(B)/%.$(1).o: %.cu $(STAMP).c++ $(STAMP).$(1) | $(CONFIG) require
+$(B)/%.$(1).o: %.cu $(STAMP).c++ $(STAMP).$(1) | $(CONFIG) $(REQUIRE)
 	$$(call say,C++,"$$< ($(1))")
 	@mkdir -p $$(@D)
 	$$(Q)$$(CT_CXX) $$(ALL_CXXFLAGS) $$(FLAVOUR_$(1)) -MMD -MP -x c++ -c $$< -o $$@
@@ -276,7 +284,7 @@ $(B)/cantus_standin: $(B)/core/main.o $(B)/libcuda_host.a $(B)/libstandin.a $(E)
 	$(Q)$(CT_CXX) -rdynamic $(STANDIN_ENTRIES) $^ $(LIBS) -o $@
 $(B)/libcuda_host.a: $(CUDA_OBJ)
 $(B)/libstandin.a: $(STANDIN_OBJ)
-$(B)/libcuda_host.a $(B)/libstandin.a:
+$(B)/libcuda_host.a $(B)/libstandin.a $(B)/libalone.a:
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
 $(B)/tests/%: $(B)/tests/emulator/%.o $(B)/libemulator_fast.a $(LIB)
@@ -288,16 +296,26 @@ $(B)/tests/test_fibers_ucontext: tests/emulator/test_fibers.cpp tests/emulator/f
 	$(Q)$(CT_CXX) $(ALL_CXXFLAGS) -DEMULATOR_UCONTEXT $(filter %.cpp,$^) $(CMOCKA_LIBS) -o $@
 
 # ---------------------------------------------------------------- programs that need a GPU (tests/gpu)
+# They are built with a compiler and a CUDA toolkit alone: what needs another library is not there, or tests/gpu/alone stands in
+# for it. Each takes from the archive what it calls, and what the GPU's library will ask of it.
 GPU_SRC := $(wildcard tests/gpu/*.c)
 GPU_PROGRAMS := $(if $(NVCC_OBJ),$(GPU_SRC:tests/gpu/%.c=$(B)/gpu/%))
+OF_LIBRARIES := core/json core/yaml core/music/midi kernels/gemm
+ALONE_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/gpu/alone/*.c)) $(B)/kernels/gemm.own.o
+$(B)/libalone.a: $(filter-out $(OF_LIBRARIES:%=$(B)/%.o),$(OBJ)) $(ALONE_OBJ)
+$(B)/kernels/gemm.own.o: kernels/gemm.c $(STAMP) | $(CONFIG) $(REQUIRE)
+	$(call say,CC,"$< (own loops)")
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -UCT_HAVE_DNNL -MMD -MP -c $< -o $@
 $(GPU_SRC:%.c=$(B)/%.o): ALL_CFLAGS += -Itests
-$(B)/gpu/%: $(B)/tests/gpu/%.o $(LIB) | $(CUDA_LIBRARY)
+$(B)/gpu/%: $(CUDA_LIBRARY) $(B)/tests/gpu/%.o $(B)/libalone.a
 	$(call say,GPU,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -rdynamic $(filter %.o,$^) -Wl,--whole-archive $(LIB) -Wl,--no-whole-archive $(GPU_LIBS) $(LIBS) $(CMOCKA_LIBS) -o $@
+	$(Q)$(CC) -rdynamic $(filter %.o,$^) $$(nm -D -u $(CUDA_LIBRARY) | sed -n 's/.* U \(ct_[a-z0-9_]*\)$$/-Wl,-u,\1/p') $(B)/libalone.a \
+		$(GPU_LIBS) $(OPENMP_LIBS) -lpthread -ldl -lm -o $@
 # It calls what device.h has not, so the library is linked with it and not loaded when it runs.
 $(B)/gpu/test_sdpa: GPU_LIBS := -L$(dir $(CUDA_LIBRARY)) -l:$(notdir $(CUDA_LIBRARY)) -Wl,-rpath,'$$ORIGIN/../..' -Wl,-rpath-link,$(CUDA_LIB_DIR)
-.SECONDARY: $(GPU_SRC:%.c=$(B)/%.o)
+.SECONDARY: $(GPU_SRC:%.c=$(B)/%.o) $(ALONE_OBJ)
 
 $(LIB): $(OBJ)
 	$(call say,AR,$@)
@@ -319,7 +337,8 @@ $(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(filter %.o,$(FUZZ_MAIN)) $(LIB)
 	$(Q)$(CC) $< $(FUZZ_MAIN) $(LIB) $(LIBS) -o $@
 
 -include $(OBJ:.o=.d) $(B)/core/main.d $(UNIT:=.d) $(TOOLS:=.d) $(FUZZ_OBJ:.o=.d)
--include $(patsubst %.o,%.d,$(EMULATOR_OBJ) $(EMULATED_OBJ) $(PTX_FRONT_END) $(NVCC_OBJ) $(STANDIN_OBJ) $(STANDIN_TEST_OBJ) $(CUDA_OBJ) $(GPU_SRC:%.c=$(B)/%.o)) $(PTX:.ptx=.d) $(PTXAS:.txt=.d)
+-include $(patsubst %.o,%.d,$(EMULATOR_OBJ) $(EMULATED_OBJ) $(PTX_FRONT_END) $(NVCC_OBJ) $(STANDIN_OBJ) $(STANDIN_TEST_OBJ) $(CUDA_OBJ)) $(PTX:.ptx=.d) $(PTXAS:.txt=.d)
+-include $(patsubst %.o,%.d,$(GPU_SRC:%.c=$(B)/%.o) $(ALONE_OBJ))
 
 # ---------------------------------------------------------------- targets
 require: # what can't be built without; said once, before the compiler says it a hundred times
@@ -359,12 +378,19 @@ test-cuda: ready ## device: cuda without a GPU: the host's code on doubles of NV
 	@$(MAKE) --no-print-directory all $(STANDINS) $(STANDIN_BIN)
 	@tests/run --only 'test_(gemm|cudnn|second_opinion|runtime|training)|e2e/(cuda|standin)' $(BIN) $(B)
 
-gpu-build: all $(GPU_PROGRAMS)
-	@[ -n "$(GPU_PROGRAMS)" ] || { echo "make test-gpu: nvcc is needed (make config says what was found)" >&2; exit 1; }
+gpu-build: $(GPU_PROGRAMS)
+	@[ -n "$(GPU_PROGRAMS)" ] || { echo "make test-gpu: nvcc is needed:$$(sed -n 's/^#: no  CUDA  */ /p' $(CONFIG))" >&2; exit 1; }
+GPU_RUN = PATH="$$PATH:$(dir $(NVCC))" tests/gpu/run
 test-gpu: gpu-build ## on a machine with a GPU: ops, whole steps, decoder and attention against the reference
-	@tests/gpu/run test $(B)/gpu $(CUDA_LIBRARY)
-bench-gpu: gpu-build ## on a machine with a GPU: what ops and steps take, beside cuDNN and PyTorch
-	@tests/gpu/run bench $(B)/gpu $(CUDA_LIBRARY)
+	@$(GPU_RUN) test $(B)/gpu $(CUDA_LIBRARY)
+bench-gpu: gpu-build | $(filter test-gpu,$(MAKECMDGOALS)) ## on a machine with a GPU: what ops and steps take, beside cuDNN and PyTorch
+	@$(GPU_RUN) bench $(B)/gpu $(CUDA_LIBRARY)
+KIT_FILES := Makefile LICENSE third_party/probe core kernels models train tests/gpu $(wildcard tests/*.h)
+gpu-kit: ## build/cantus-gpu-kit.tar.gz, for a machine with a GPU: unpack it there, make test-gpu bench-gpu
+	@{ echo 'KIT := $(REVISION)'; cat tests/gpu/kit.mk; } > build/gen/kit.mk
+	@tar -czf build/cantus-gpu-kit.tar.gz --exclude=tests/gpu/results \
+		--transform='s,^build/gen/,,;s,^,cantus-gpu-kit/,' build/gen/kit.mk $(KIT_FILES)
+	@ls -sh build/cantus-gpu-kit.tar.gz
 
 # what tests/mutants/trial.py builds and runs with
 PARITY := $(foreach f,$(FLAVOURS),$(B)/tests/test_cuda_parity_$(f))
@@ -427,4 +453,4 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 .PHONY: all require deps ready demo test test-build test-run test-all test-faults test-kernels mutants kernels-report tools fuzz fuzz-build reference lint tidy format readme install config clean help
-.PHONY: test-cuda gpu-build test-gpu bench-gpu
+.PHONY: test-cuda gpu-build gpu-kit test-gpu bench-gpu

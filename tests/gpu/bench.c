@@ -12,12 +12,7 @@
 #include "core/rng.h"
 #include "on_gpu.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "unit.h"
 
 #include "songs_in_memory.h"
 #include "stopwatch.h"

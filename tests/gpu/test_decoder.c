@@ -1,12 +1,7 @@
 /* test_decoder.c -- generation's token by token on a real GPU: logits as on the CPU, and the same bytes for a sequence
  * alone and among others.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "unit.h"
 
 #include "decoder_fixture.h"
 #include "on_gpu.h"

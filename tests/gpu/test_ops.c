@@ -2,12 +2,7 @@
  * that the emulator's tests have (tests/op_parity.h), and some at sizes of training that no emulator reaches. Twice:
  * the bytes must be the same. Nothing may be written around an array.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "unit.h"
 
 #include "kernels/cuda/cuda.h"
 #include "on_gpu.h"
@@ -149,5 +144,5 @@ int main(int argc, char **argv) {
     }
     gpu_open(CT_PRECISION_FP32);
     printf("%s\n", ct_device_describe(gpu));
-    return _cmocka_run_group_tests("ops on a GPU", tests, count, NULL, NULL);
+    return unit_run_tests("ops on a GPU", tests, count, NULL, NULL);
 }

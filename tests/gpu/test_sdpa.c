@@ -9,12 +9,7 @@
  * bf16 in the last place of an array's largest value; a wrong mask, scale or layout differs by most of it. Exit code 77
  * where there is no GPU or no cuDNN for it; a line says which.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "unit.h"
 
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/cudnn.h"

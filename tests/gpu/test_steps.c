@@ -1,12 +1,7 @@
 /* test_steps.c -- whole training steps of both models on a real GPU: as on the CPU within the bounds that the same test
  * on NVIDIA's doubles has (tests/standin/test_training.c), and the same bytes as a graph, op by op, and a second time.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "unit.h"
 
 #include "on_gpu.h"
 #include "training_fixture.h"
