@@ -29,7 +29,8 @@ ct_status ct_composer_make(const ct_composer_options *o, ct_composer *out) {
     ct_status                status = CT_OK;
     size_t                   n = (size_t)o->batch, vocabulary = CT_M_COUNT; /* the larger of the two */
     int64_t                  room = (o->bars ? (int64_t)o->bars * ROOM_PER_BAR + ROOM_ENDS : ROOM_OPEN) + o->given;
-    const ct_decoder_options decoder = {.batch = o->batch, .capacity = room, .bf16 = o->bf16, .device = o->device};
+    const ct_decoder_options decoder = {
+        .batch = o->batch, .capacity = room, .bf16 = o->bf16, .check = o->check, .device = o->device};
     for (int s = o->model[CT_BACKBONE] ? 0 : CT_MELODY; s < CT_STAGES && status == CT_OK; s++) {
         status = check_native(out->model[s], s);
         if (status == CT_OK) status = ct_decoder_make(out->model[s], &decoder, &out->decoder[s]);

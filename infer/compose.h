@@ -55,6 +55,7 @@ typedef struct ct_composer_options {
     int64_t          given; /* the most rows of a primer */
     const ct_device *device;
     bool             bf16;
+    ct_check_options check;
 } ct_composer_options;
 CT_NODISCARD ct_status ct_composer_make(const ct_composer_options *options, ct_composer *out);
 void                   ct_composer_free(ct_composer *composer);

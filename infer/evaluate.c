@@ -45,7 +45,8 @@ static ct_status score_network(const ct_evaluate_config *config, const ct_datase
     ct_network_options o = {.batch = config->batch,
                             .tokens = m->config.tokens,
                             .memory = m->config.memory,
-                            .bf16 = config->on.precision == CT_PRECISION_BF16};
+                            .bf16 = config->on.precision == CT_PRECISION_BF16,
+                            .check = ct_check_asked(&config->on, (uint64_t)config->seed)};
     CT_TRY(ct_device_open(&config->on, &o.device));
     ct_status status = ct_network_room(d, stage, &o);
     if (status == CT_OK) status = ct_network_make(m, &o, &network);
@@ -53,6 +54,7 @@ static ct_status score_network(const ct_evaluate_config *config, const ct_datase
         ct_device_close(o.device);
         return status;
     }
+    ct_check_tell(&network.check);
     status = ct_comparison_network(c, &network, "model", 0);
     unsigned every = 0;
     int      groups = 0;
@@ -67,6 +69,7 @@ static ct_status score_network(const ct_evaluate_config *config, const ct_datase
     }
     if (status == CT_OK && groups > 1) status = ct_comparison_network(c, &network, "all of these unknown", every);
     if (status == CT_OK) tell_whose(c, o.device);
+    if (status == CT_OK) ct_check_tell(&network.check);
     ct_network_free(&network);
     ct_device_close(o.device);
     return status;

@@ -148,7 +148,8 @@ static ct_status load_models(ct_generator *g) {
                              .batch = batch,
                              .bars = g->bars,
                              .given = given,
-                             .bf16 = g->config->on.precision == CT_PRECISION_BF16};
+                             .bf16 = g->config->on.precision == CT_PRECISION_BF16,
+                             .check = ct_check_asked(&g->config->on, (uint64_t)g->config->seed)};
     CT_TRY(ct_device_open(&g->config->on, &g->device));
     o.device = g->device;
     return ct_composer_make(&o, &g->composer);
@@ -319,6 +320,7 @@ static ct_status compose_all(ct_generator *g) {
     double seconds = ct_seconds() - begun;
     printf("%s: %lld pieces in %s, %.0f tokens/s; seeds and checkpoints in manifest.jsonl\n", c->output,
            (long long)c->count, ct_duration(seconds, took, sizeof took), (double)g->composer.tokens / seconds);
+    for (int s = 0; s < CT_STAGES; s++) ct_check_tell(&g->composer.decoder[s].check);
     return CT_OK;
 }
 

@@ -15,7 +15,7 @@ const ct_device *ct_device_cpu(void) {
 }
 
 /* ---- a GPU's library */
-typedef ct_status (*ct_opener)(bool tf32, const ct_device **out);
+typedef ct_status (*ct_opener)(const ct_device_choice *choice, const ct_device **out);
 
 /* Beside the program, or where make install puts it. */
 static void library_path(char *path, size_t size) {
@@ -48,17 +48,16 @@ static ct_status find_opener(ct_opener *out) {
     return CT_OK;
 }
 
-static ct_status open_cuda(bool tf32, const ct_device **out) {
+static ct_status open_cuda(const ct_device_choice *choice, const ct_device **out) {
     ct_opener open = NULL;
     CT_TRY(find_opener(&open));
     CT_ASSERT(open);
-    return open(tf32, out);
+    return open(choice, out);
 }
 
 ct_status ct_device_open(const ct_device_choice *choice, const ct_device **out) {
     *out = NULL;
-    if (choice->kind == CT_ON_CUDA)
-        return ct_context(open_cuda(choice->precision == CT_PRECISION_TF32, out), "device cuda");
+    if (choice->kind == CT_ON_CUDA) return ct_context(open_cuda(choice, out), "device cuda");
     if (choice->precision != CT_PRECISION_FP32)
         return ct_fail(CT_EUSAGE, "%s: the CPU computes in fp32 (hint: device: cuda)", ct_config_where("precision"));
     *out = ct_device_cpu();
@@ -69,6 +68,10 @@ void ct_device_close(const ct_device *d) {
     if (ct_device_apart(d)) d->close();
 }
 
+ct_status ct_device_planned(const ct_device *d) {
+    return ct_device_apart(d) && d->planned ? d->planned() : CT_OK;
+}
+
 /* ---- memory */
 ct_status ct_device_copy(const ct_device *d, void *to, const void *from, size_t bytes) {
     if (!bytes) return CT_OK;
@@ -77,6 +80,17 @@ ct_status ct_device_copy(const ct_device *d, void *to, const void *from, size_t 
         return CT_OK;
     }
     return d->transfer(to, from, bytes);
+}
+
+ct_status ct_device_enqueue_copy(const ct_device *d, void *to, const void *from, size_t bytes) {
+    if (!bytes) return CT_OK;
+    if (ct_device_apart(d)) return d->copy(CT_QUEUE_COMPUTE, to, from, bytes);
+    memcpy(to, from, bytes);
+    return CT_OK;
+}
+
+void ct_device_finish(const ct_device *d) {
+    if (ct_device_apart(d)) (void)!d->wait();
 }
 
 ct_status ct_device_zero(const ct_device *d, void *to, size_t bytes) {
@@ -109,14 +123,9 @@ ct_status ct_inlet_open(const ct_device *d, void *to, void *staged, size_t bytes
     return status;
 }
 
-/* Nothing may be on its way into memory that is given back. What fails here has been told of before. */
-static void finish(const ct_device *d) {
-    if (ct_device_apart(d)) (void)!d->wait();
-}
-
 void ct_inlet_close(ct_inlet *inlet) {
     const ct_device *d = inlet->device;
-    finish(d);
+    ct_device_finish(d);
     for (int i = 0; i < CT_SLOTS && ct_device_apart(d); i++) {
         if (inlet->host[i]) d->release_host(inlet->host[i]);
         if (inlet->arrived[i]) d->event_free(inlet->arrived[i]);
@@ -159,7 +168,7 @@ ct_status ct_outlet_open(const ct_device *d, const void *from, size_t bytes, ct_
 
 void ct_outlet_close(ct_outlet *outlet) {
     const ct_device *d = outlet->device;
-    finish(d);
+    ct_device_finish(d);
     for (int i = 0; i < CT_SLOTS && ct_device_apart(d); i++) {
         if (outlet->host[i]) d->release_host(outlet->host[i]);
         if (outlet->arrived[i]) d->event_free(outlet->arrived[i]);

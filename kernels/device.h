@@ -49,6 +49,7 @@ typedef struct ct_device {
     ct_status (*log_softmax)(const float *logits, float *to, int64_t rows, int64_t vocabulary, const char **by);
     ct_status (*replay)(ct_graph **graph, ct_enqueue enqueue, void *context);
     void (*graph_free)(ct_graph *graph);
+    ct_status (*planned)(void); /* all ops that were wanted have been planned: what is to be kept of it is written */
     void (*close)(void);
 } ct_device;
 
@@ -56,16 +57,23 @@ typedef struct ct_device {
 typedef enum ct_device_kind { CT_ON_CPU, CT_ON_CUDA } ct_device_kind;
 typedef enum ct_precision { CT_PRECISION_FP32, CT_PRECISION_TF32, CT_PRECISION_BF16 } ct_precision;
 typedef struct ct_device_choice {
-    int kind, precision; /* ct_device_kind, ct_precision */
-    int graph;           /* auto, off */
+    int         kind, precision; /* ct_device_kind, ct_precision */
+    int         graph;           /* auto, off */
+    const char *algorithms;      /* file of those that products are done by; NULL or "": none */
+    int         against;         /* off, cpu: a second opinion on ops (kernels/check.h) */
+    double      share;           /* of the calls */
 } ct_device_choice;
 
-/* The config keys "device", "precision" and "cuda.*", with offsets into a struct that holds a choice at `base`. */
+/* The config keys "device", "precision", "cuda.*" and "check.*", with offsets into a struct that holds a choice at
+ * `base`. */
 // clang-format off
 #define CT_DEVICE_KEYS(S, m) \
     CT_KEY(S, "device", CHOICE, "cpu", 0, 0, "cpu|cuda", m.kind, "what computes: this machine's processor, or its first NVIDIA GPU"), \
     CT_KEY(S, "precision", CHOICE, "fp32", 0, 0, "fp32|tf32|bf16", m.precision, "of a GPU: float throughout; products of matrices in TF32; bf16 for what is not summed (README, Training on a GPU)"), \
-    CT_KEY(S, "cuda.graph", CHOICE, "auto", 0, 0, "auto|off", m.graph, "auto: a step is recorded once and launched as one; off: op by op, for profilers")
+    CT_KEY(S, "cuda.graph", CHOICE, "auto", 0, 0, "auto|off", m.graph, "auto: a step is recorded once and launched as one; off: op by op, for profilers"), \
+    CT_KEY(S, "cuda.algorithms", TEXT, "", 0, 0, NULL, m.algorithms, "file that keeps how products are done on this GPU: written if it is not there, else read; empty: none"), \
+    CT_KEY(S, "check.against", CHOICE, "off", 0, 0, "off|cpu", m.against, "cpu: a share of the calls is computed on the CPU too; the first that differs by more than rounding ends the run"), \
+    CT_KEY(S, "check.share", REAL, "0.01", 0, 1, NULL, m.share, "of check.against: share of the calls, the same ones in each run")
 // clang-format on
 
 /* What products of matrices work in on a GPU, beside the arrays of a plan. */
@@ -90,11 +98,18 @@ static inline const char *ct_device_describe(const ct_device *device) {
     return *device->description ? device->description : device->name;
 }
 
+/* All that a network or decoder will run has been planned. CT_EFAIL where cuda.algorithms can't be written. */
+CT_NODISCARD ct_status ct_device_planned(const ct_device *device);
+
 /* Copies between any memory of this program and the device's; done when it returns, after everything that has been put
  * on the queues. */
 CT_NODISCARD ct_status ct_device_copy(const ct_device *device, void *to, const void *from, size_t bytes);
-/* Put on the queue. */
+/* Put on the compute queue. Host memory: pinned. */
+CT_NODISCARD ct_status ct_device_enqueue_copy(const ct_device *device, void *to, const void *from, size_t bytes);
 CT_NODISCARD ct_status ct_device_zero(const ct_device *device, void *to, size_t bytes);
+
+/* Before memory is given back that something may be on its way into. What fails is told by a call that can tell it. */
+void ct_device_finish(const ct_device *device);
 
 /* Run `enqueue`, or what it put on the queue the first time that it was called with this graph (NULL then): it must
  * always do the same, with the same arrays. Where there are no graphs it is called each time. */

@@ -172,6 +172,7 @@ static void begin(const ct_model *model, const ct_decoder_options *o, ct_decoder
     out->backend = o->backend ? o->backend : o->device->backend;
     out->dtype = o->bf16 ? CT_BF16 : model->dtype;
     out->keys = o->capacity / 2 + 8;
+    ct_check_begin(&o->check, o->device, out->dtype, &out->check);
 }
 
 /* On a device apart all arrays lie in one allocation, as large as they are on paper. */
@@ -194,11 +195,15 @@ ct_status ct_decoder_make(const ct_model *model, const ct_decoder_options *o, ct
     if (status == CT_OK) status = build(out);
     if (status == CT_OK) status = ct_weights_send(&out->weights);
     if (status == CT_OK) status = ct_records_plan(&out->records, out->device);
+    if (status == CT_OK) status = ct_device_planned(out->device);
+    ct_records_measure(&out->records, out->backend, &out->check);
+    if (status == CT_OK) status = ct_check_make(&out->check);
     if (status != CT_OK) ct_decoder_free(out);
     return status;
 }
 
 void ct_decoder_free(ct_decoder *decoder) {
+    ct_check_free(&decoder->check);
     ct_inlet_close(&decoder->inlet);
     ct_outlet_close(&decoder->outlet);
     ct_arena_free(&decoder->arrays);
@@ -265,6 +270,7 @@ ct_status ct_decoder_step(ct_decoder *d, const bool *active) {
             d->now.cache_length[line] = -1;
     }
     CT_TRY(hand_over(d));
-    CT_TRY(ct_records_run(&d->records, d->backend));
+    ct_check_pass(&d->check, d->steps++);
+    CT_TRY(ct_records_run(&d->records, d->backend, &d->check));
     return take_logits(d);
 }

@@ -30,6 +30,8 @@ typedef struct ct_decoder {
     const ct_backend *backend;
     ct_dtype          dtype;
     ct_weights        weights;
+    ct_check          check;           /* a second opinion on its ops */
+    int64_t           steps;           /* made */
     ct_arena          arena, arrays;   /* the host's; what ops compute on */
     void             *block;           /* memory of `arrays` on a device apart */
     int64_t           batch, capacity; /* sequences; rows each may have */
@@ -46,7 +48,8 @@ typedef struct ct_decoder {
 
 typedef struct ct_decoder_options {
     int64_t           batch, capacity;
-    bool              bf16;    /* mixed precision, of a model in float on a device apart */
+    bool              bf16; /* mixed precision, of a model in float on a device apart */
+    ct_check_options  check;
     const ct_device  *device;  /* NULL: the host's memory, with `backend` */
     const ct_backend *backend; /* NULL: the device's */
 } ct_decoder_options;

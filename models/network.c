@@ -452,7 +452,8 @@ static void begin(ct_model *model, const ct_network_options *o, ct_network *out)
     out->memory = o->memory;
     out->backend = o->backend ? o->backend : o->device->backend;
     out->dtype = o->bf16 ? CT_BF16 : model->dtype;
-    out->eager = o->eager;
+    out->eager = o->eager || o->check.share > 0;
+    ct_check_begin(&o->check, o->device, out->dtype, &out->check);
     out->queries = o->queries ? o->queries : o->tokens;
     out->keys = o->keys ? o->keys : o->tokens + o->memory;
 }
@@ -476,17 +477,21 @@ ct_status ct_network_make(ct_model *model, const ct_network_options *o, ct_netwo
     begin(model, o, out);
     out->arrays.paper = o->paper;
     ct_status status = apart && !o->paper ? allocate(model, o, out) : CT_OK;
+    out->check.arena.paper = o->paper;
     if (status == CT_OK) status = build(model, o, out);
+    if (status == CT_OK) status = ct_network_make_check(out);
     if (status == CT_OK && !o->paper) status = ct_weights_send(&out->weights);
     if (status == CT_OK && !o->paper) status = ct_network_forget(out);
     if (status == CT_OK && !o->paper) status = ct_records_plan(&out->forward, out->device);
     if (status == CT_OK && !o->paper) status = ct_records_plan(&out->backward, out->device);
+    if (status == CT_OK && !o->paper) status = ct_device_planned(out->device);
     if (status != CT_OK) ct_network_free(out);
     return status;
 }
 
 void ct_network_free(ct_network *network) {
     for (int i = 0; i < 4; i++) ct_device_forget(network->device, &network->graphs[i / 2][i % 2]);
+    ct_check_free(&network->check);
     ct_inlet_close(&network->inlet);
     ct_arena_free(&network->arrays);
     if (network->widened) network->device->release(network->widened);

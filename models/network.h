@@ -52,6 +52,7 @@ typedef struct ct_network {
     const ct_backend *backend;
     ct_dtype          dtype; /* of ops: the model's, or CT_BF16 */
     ct_weights        weights;
+    ct_check          check;                  /* a second opinion on its ops */
     ct_arena          arena;                  /* op records, small tables, what the host keeps */
     ct_arena          arrays;                 /* everything that ops compute on */
     void             *block;                  /* memory of `arrays` on a device apart */
@@ -91,6 +92,7 @@ typedef struct ct_network_options {
     bool              paper;         /* make the plan only: nothing may be filled or run */
     bool              bf16;          /* mixed precision, of a model in float on a device apart */
     bool              eager;         /* no graphs: each step's ops are put on the queue one by one */
+    ct_check_options  check;         /* then there are none either */
     const ct_device  *device;        /* NULL: the host's memory, with `backend` */
     const ct_backend *backend;       /* NULL: the device's */
 } ct_network_options;
@@ -100,6 +102,8 @@ typedef struct ct_network_options {
 CT_NODISCARD ct_status ct_network_room(const ct_dataset *dataset, int stage, ct_network_options *options);
 CT_NODISCARD ct_status ct_network_make(ct_model *model, const ct_network_options *options, ct_network *out);
 void                   ct_network_free(ct_network *network);
+/* For ct_network_make: room for what its ops have to be checked with. */
+CT_NODISCARD ct_status ct_network_make_check(ct_network *network);
 /* Empty the memory of all lines. */
 CT_NODISCARD ct_status ct_network_forget(ct_network *network);
 /* A copy from or to one of its arrays, wherever it lies; done when the call returns. */

@@ -51,6 +51,7 @@ ct_status ct_network_fill(ct_network *n, const ct_batch *batch) {
     const int64_t   T = n->tokens, M = n->memory, K = m->column_count;
     void           *slot;
     CT_ASSERT(batch->batch == n->batch && batch->tokens <= T && batch->columns == K);
+    ct_check_pass(&n->check, n->step->number);
     CT_TRY(ct_inlet_slot(&n->inlet, &slot));
     ct_network_lay(n, slot);
     *n->in.step = *n->step;
@@ -74,7 +75,7 @@ ct_status ct_network_fill(ct_network *n, const ct_batch *batch) {
 }
 
 ct_status ct_network_forward(ct_network *n) {
-    return ct_records_run(&n->forward, n->backend);
+    return ct_records_run(&n->forward, n->backend, &n->check);
 }
 
 static size_t logit_count(const ct_network *n) {
@@ -123,7 +124,7 @@ ct_status ct_network_see_log_p(ct_network *n, const float **log_p, const float *
 }
 
 ct_status ct_network_backward(ct_network *n) {
-    return ct_records_run(&n->backward, n->backend);
+    return ct_records_run(&n->backward, n->backend, &n->check);
 }
 
 /* The host's part of the memory follows the device's. */
@@ -140,7 +141,7 @@ static void remember_rows(ct_network *n) {
 }
 
 ct_status ct_network_remember(ct_network *n) {
-    CT_TRY(ct_records_run(&n->after, n->backend));
+    CT_TRY(ct_records_run(&n->after, n->backend, &n->check));
     remember_rows(n);
     return CT_OK;
 }
@@ -149,36 +150,55 @@ ct_status ct_network_zero_gradients(ct_network *n) {
     return ct_device_zero(n->device, n->gradients, (size_t)n->model->parameter_count * ct_dtype_wide_size(n->dtype));
 }
 
-ct_status ct_network_norm(ct_network *n) {
-    int64_t   count = n->model->parameter_count;
-    ct_params p = {.grad_norm = {.dtype = n->dtype,
-                                 .count = count,
-                                 .grad = n->gradients,
-                                 .result = n->norm,
+/* ---- the update */
+static ct_params norm_params(const ct_network *n) {
+    return (ct_params){.grad_norm = {.dtype = n->dtype,
+                                     .count = n->model->parameter_count,
+                                     .grad = n->gradients,
+                                     .result = n->norm,
+                                     .updates = n->norm + 2,
+                                     .partial = n->norm_partial}};
+}
+
+static ct_params update_params(const ct_network *n, const ct_adam *adam) {
+    return (ct_params){.adamw = {.dtype = n->dtype,
+                                 .count = n->model->parameter_count,
+                                 .tensors = n->model->tensor_count,
+                                 .step = n->step_of_ops,
+                                 .beta1 = adam->beta1,
+                                 .beta2 = adam->beta2,
+                                 .epsilon = adam->epsilon,
+                                 .weight_decay = adam->weight_decay,
+                                 .first = n->tensor_first,
+                                 .decay = n->tensor_decay,
+                                 .norm = n->norm,
                                  .updates = n->norm + 2,
-                                 .partial = n->norm_partial}};
-    return ct_op_run(n->backend, CT_OP_grad_norm, &p);
+                                 .grad = n->gradients,
+                                 .param = n->weights.parameters,
+                                 .moment = n->moment,
+                                 .variance = n->variance,
+                                 .weight = n->dtype == CT_BF16 ? n->weights.rounded : NULL}};
+}
+
+ct_status ct_network_norm(ct_network *n) {
+    const ct_params p = norm_params(n);
+    return ct_context(ct_check_run(&n->check, n->backend, &(ct_call){CT_OP_grad_norm, &p}, 1), "norm of the gradients");
 }
 
 ct_status ct_network_update(ct_network *n, const ct_adam *adam) {
-    ct_params p = {.adamw = {.dtype = n->dtype,
-                             .count = n->model->parameter_count,
-                             .tensors = n->model->tensor_count,
-                             .step = n->step_of_ops,
-                             .beta1 = adam->beta1,
-                             .beta2 = adam->beta2,
-                             .epsilon = adam->epsilon,
-                             .weight_decay = adam->weight_decay,
-                             .first = n->tensor_first,
-                             .decay = n->tensor_decay,
-                             .norm = n->norm,
-                             .updates = n->norm + 2,
-                             .grad = n->gradients,
-                             .param = n->weights.parameters,
-                             .moment = n->moment,
-                             .variance = n->variance,
-                             .weight = n->dtype == CT_BF16 ? n->weights.rounded : NULL}};
-    return ct_op_run(n->backend, CT_OP_adamw, &p);
+    const ct_params p = update_params(n, adam);
+    return ct_context(ct_check_run(&n->check, n->backend, &(ct_call){CT_OP_adamw, &p}, 1), "update");
+}
+
+ct_status ct_network_make_check(ct_network *n) {
+    const ct_record_list *lists[] = {&n->forward, &n->backward, &n->after};
+    for (size_t i = 0; i < CT_COUNT(lists); i++) ct_records_measure(lists[i], n->backend, &n->check);
+    if (n->moment) {
+        const ct_params norm = norm_params(n), update = update_params(n, &(ct_adam){.beta1 = 0});
+        ct_check_measure(&n->check, &(ct_call){CT_OP_grad_norm, &norm}, 1);
+        ct_check_measure(&n->check, &(ct_call){CT_OP_adamw, &update}, 1);
+    }
+    return ct_check_make(&n->check);
 }
 
 typedef struct ct_part { /* of an update */
@@ -193,7 +213,7 @@ static ct_status enqueue(void *context) {
     if (part->first) CT_TRY(ct_network_zero_gradients(n));
     CT_TRY(ct_network_forward(n));
     CT_TRY(ct_network_backward(n));
-    CT_TRY(ct_records_run(&n->after, n->backend));
+    CT_TRY(ct_records_run(&n->after, n->backend, &n->check));
     if (part->last) CT_TRY(ct_network_norm(n));
     return part->last ? ct_network_update(n, part->adam) : CT_OK;
 }

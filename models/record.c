@@ -58,14 +58,27 @@ ct_status ct_records_plan(const ct_record_list *list, const ct_device *device) {
     return CT_OK;
 }
 
-ct_status ct_records_run(const ct_record_list *list, const ct_backend *backend) {
-    for (size_t i = 0; i < list->count; i++) {
-        const ct_record *r = &list->at[i];
-        const bool       pair =
-            backend->pairs && i + 1 < list->count && backend->pairs(r->op, &r->params, r[1].op, &r[1].params);
-        CT_TRY(of_record(
-            pair ? backend->run_pair(r->op, &r->params, &r[1].params) : ct_op_run(backend, r->op, &r->params), r));
-        if (pair) i++;
+/* Record `i`, and the next one where the backend takes both as one; how many they are. */
+static int calls_at(const ct_record_list *list, size_t i, const ct_backend *backend, ct_call calls[2]) {
+    const ct_record *r = &list->at[i];
+    const bool pair = backend->pairs && i + 1 < list->count && backend->pairs(r->op, &r->params, r[1].op, &r[1].params);
+    calls[0] = (ct_call){r->op, &r->params};
+    if (!pair) return 1;
+    calls[1] = (ct_call){r[1].op, &r[1].params};
+    return 2;
+}
+
+void ct_records_measure(const ct_record_list *list, const ct_backend *backend, ct_check *check) {
+    ct_call calls[2];
+    for (size_t i = 0; i < list->count; i++) ct_check_measure(check, calls, calls_at(list, i, backend, calls));
+}
+
+ct_status ct_records_run(const ct_record_list *list, const ct_backend *backend, ct_check *check) {
+    ct_call calls[2];
+    for (size_t i = 0; i < list->count;) {
+        const int count = calls_at(list, i, backend, calls);
+        CT_TRY(of_record(ct_check_run(check, backend, calls, count), &list->at[i]));
+        i += (size_t)count;
     }
     return CT_OK;
 }

@@ -10,7 +10,7 @@
 #define CT_MODELS_RECORD_H
 
 #include "core/arena.h"
-#include "kernels/device.h"
+#include "kernels/check.h"
 
 typedef struct ct_record {
     ct_op       op;
@@ -30,7 +30,9 @@ CT_NODISCARD ct_status ct_record_push(ct_record_list *list, ct_arena *arena, ct_
 CT_NODISCARD ct_status ct_records_workspace(ct_record_list *const *lists, size_t count, ct_arena *arena);
 /* What the device needs to run them later without allocating. */
 CT_NODISCARD ct_status ct_records_plan(const ct_record_list *list, const ct_device *device);
-CT_NODISCARD ct_status ct_records_run(const ct_record_list *list, const ct_backend *backend);
+/* Make room in a check for what ct_records_run will ask of it. */
+void                   ct_records_measure(const ct_record_list *list, const ct_backend *backend, ct_check *check);
+CT_NODISCARD ct_status ct_records_run(const ct_record_list *list, const ct_backend *backend, ct_check *check);
 /* Floating-point operations of one run. */
 double                 ct_records_flops(const ct_record_list *list);
 

@@ -48,8 +48,3 @@ ct_status ct_weights_send(const ct_weights *w) {
     CT_TRY(ct_device_copy(w->device, w->offset, m->offset, (size_t)m->column_count * sizeof *m->offset));
     return w->rounded == w->parameters ? CT_OK : send_rounded(w);
 }
-
-ct_status ct_weights_fetch(const ct_weights *w, void *to) {
-    const size_t bytes = (size_t)w->model->parameter_count * ct_dtype_wide_size(w->dtype);
-    return to == w->parameters ? CT_OK : ct_device_copy(w->device, to, w->parameters, bytes);
-}

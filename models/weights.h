@@ -28,8 +28,6 @@ CT_NODISCARD ct_status ct_weights_place(const ct_model *model, const ct_device *
                                         ct_weights *out);
 /* The model's parameters, as they are now, are what ops read from here on. */
 CT_NODISCARD ct_status ct_weights_send(const ct_weights *weights);
-/* The parameters as the device has them, into [parameter_count] numbers of the host; `to` may be the model's own. */
-CT_NODISCARD ct_status ct_weights_fetch(const ct_weights *weights, void *to);
 
 /* A tensor as ops read it; element < 0: NULL. */
 static inline void *ct_weights_at(const ct_weights *w, int64_t element) {

@@ -42,6 +42,10 @@ DECODING ct_model decoder_model(int stage, const char *width, const char *layers
 DECODING void decode_step(ct_decoder *d, const ct_rows *rows, const int64_t *at, const bool *active) {
     for (int64_t i = 0; i < d->batch; i++) {
         const int64_t row = active[i] ? at[i] : rows[i].count - 1;
+        if (!rows[i].at) {
+            fail_msg("line %d has no rows", (int)i);
+            return;
+        }
         memcpy(d->now.rows + i * rows[i].columns, rows[i].at + row * rows[i].columns,
                (size_t)rows[i].columns * sizeof(uint16_t));
     }

@@ -92,7 +92,7 @@ TRAINING trace trace_of(const ct_train_config *c, const ct_backend *backend, boo
     t.parameters = ct_arena_alloc(&arena, t.parameter_bytes, 1);
     t.ring = ct_arena_alloc(&arena, t.ring_bytes, 1);
     assert_true(t.parameters && t.ring);
-    ok(ct_weights_fetch(&n->weights, t.parameters));
+    ok(ct_network_copy(n, t.parameters, n->weights.parameters, t.parameter_bytes));
     ok(ct_network_copy(n, t.ring, n->ring, t.ring_bytes));
     ct_stepper_close(&s);
     return t;

@@ -31,6 +31,10 @@ void ct_snapshot_of(const ct_network *network, const ct_counters *counters, ct_s
     state_tensors(network, &out->counters, out->state);
 }
 
+bool ct_snapshot_is_of_device(int tensor) {
+    return tensor == MOMENT || tensor == VARIANCE || tensor == MEMORY + CT_MEMORY_LAYERS;
+}
+
 /* ---- writing */
 static ct_status write_files(const char *aside, const ct_snapshot *s, ct_checkpoint_kind kind, const ct_json *facts) {
     char                     file[3500], step[32], format[8];

@@ -37,9 +37,11 @@ typedef struct ct_checkpoint_place {
     const ct_json *facts;            /* more for the manifest */
 } ct_checkpoint_place;
 
-/* The network itself, with counters as they are now. On a device apart its tensors point to where only ct_network_copy
- * and ct_weights_fetch can read: to be copied first (train/saver.h). */
+/* The network itself, with counters as they are now. On a device apart its tensors point to where only
+ * ct_network_copy can read: to be copied first (train/saver.h). */
 void                   ct_snapshot_of(const ct_network *network, const ct_counters *counters, ct_snapshot *out);
+/* Does this tensor of the state lie where ops run? */
+bool                   ct_snapshot_is_of_device(int tensor);
 /* Write it as the checkpoint of its step, and remove what need not be kept. */
 CT_NODISCARD ct_status ct_checkpoint_write(const ct_snapshot *snapshot, ct_checkpoint_kind kind,
                                            const ct_checkpoint_place *place);

@@ -58,8 +58,9 @@ static ct_status make(ct_plan *p, bool need_data) {
     p->validating = ct_network_memory_bytes(n);
     CT_TRY(ct_saver_open(&(ct_checkpoint_place){0}, n, c->background, true, &saver));
     p->staging = saver.arena.used;
+    p->checking = n->check.arena.used;
     ct_saver_close(&saver);
-    p->bytes = p->parameters + p->tables + p->loader + p->staging + n->arrays.used;
+    p->bytes = p->parameters + p->tables + p->loader + p->staging + p->checking + n->arrays.used;
     p->forward = ct_records_flops(&n->forward) + ct_records_flops(&n->after);
     p->backward = ct_records_flops(&n->backward);
     p->tokens = c->batch * c->model.tokens * c->accumulate;
@@ -166,6 +167,7 @@ void ct_plan_print(const ct_plan *p, bool records, double peak) {
     print_bytes("tables and records", p->tables);
     print_bytes("loader", p->loader);
     print_bytes("copy for checkpoints", p->staging);
+    print_bytes("copies of checked ops", p->checking);
     print_bytes("together", p->bytes);
     print_bytes("more, while validating", p->validating);
     sum_ops(p, sum);
@@ -218,6 +220,7 @@ static ct_json *memory_json(const ct_plan *p) {
     ct_json_set(o, "tables and records", ct_json_new_integer((int64_t)p->tables));
     ct_json_set(o, "loader", ct_json_new_integer((int64_t)p->loader));
     ct_json_set(o, "copy for checkpoints", ct_json_new_integer((int64_t)p->staging));
+    ct_json_set(o, "copies of checked ops", ct_json_new_integer((int64_t)p->checking));
     ct_json_set(o, "together", ct_json_new_integer((int64_t)p->bytes));
     ct_json_set(o, "while validating", ct_json_new_integer((int64_t)p->validating));
     return o;

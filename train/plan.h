@@ -24,6 +24,7 @@ typedef struct ct_plan {
     ct_stepper             stepper;
     size_t                 parameters, tables, loader;
     size_t                 staging;           /* the copy that checkpoints are written from */
+    size_t                 checking;          /* copies of what checked ops read and leave */
     size_t                 validating;        /* more, while validating: the Transformer-XL memory set aside */
     size_t                 bytes;             /* of everything but `validating` */
     double                 forward, backward; /* flops of one batch */

@@ -27,6 +27,9 @@ static const char *const may_change[] = {
     "debug.faults",
     "device",
     "cuda.graph",
+    "cuda.algorithms",
+    "check.against",
+    "check.share",
     "gpu",
 };
 

@@ -7,35 +7,77 @@
 #include <stdio.h>
 #include <string.h>
 
-ct_status ct_saver_open(const ct_checkpoint_place *place, const ct_network *n, bool background, bool paper,
-                        ct_saver *out) {
-    *out = (ct_saver){.place = *place, .network = n, .background = background, .arena.paper = paper};
-    out->copies = background || ct_device_apart(n->device);
-    if (!out->copies) return CT_OK;
-    ct_snapshot_of(n, &(ct_counters){0}, &out->copy);
-    out->copy.model.parameters =
-        ct_arena_alloc(&out->arena, (size_t)n->model->parameter_count, ct_dtype_size(n->model->dtype));
-    bool fine = out->copy.model.parameters != NULL;
-    for (int i = CT_COUNTERS; i < CT_STATE_TENSORS; i++) {
-        out->copy.state[i].data = ct_arena_alloc(&out->arena, out->copy.state[i].bytes, 1);
-        fine = fine && out->copy.state[i].data;
-    }
-    if (!fine) ct_saver_close(out);
-    return fine ? CT_OK : CT_ENOMEM;
+static size_t parameter_bytes(const ct_network *n) {
+    return (size_t)n->model->parameter_count * ct_dtype_size(n->model->dtype);
 }
 
+/* ---- memory of the copy */
+static bool lay(ct_saver *s, ct_arena *arena) {
+    ct_snapshot_of(s->network, &(ct_counters){0}, &s->copy);
+    s->copy.model.parameters = ct_arena_alloc(arena, parameter_bytes(s->network), 1);
+    bool fine = s->copy.model.parameters != NULL;
+    for (int i = CT_COUNTERS; i < CT_STATE_TENSORS; i++) {
+        s->copy.state[i].data = ct_arena_alloc(arena, s->copy.state[i].bytes, 1);
+        fine = fine && s->copy.state[i].data;
+    }
+    return fine;
+}
+
+static ct_status pin(ct_saver *s) {
+    const ct_device *d = s->network->device;
+    ct_arena         paper = {.paper = true};
+    (void)!lay(s, &paper);
+    s->arena.cap = paper.used;
+    ct_arena_free(&paper);
+    CT_TRY(d->alloc_host(s->arena.cap, &s->block));
+    s->arena.base = s->block;
+    return d->event_new(&s->arrived);
+}
+
+static void unpin(ct_saver *s) {
+    const ct_device *d = s->block ? s->network->device : NULL;
+    if (!d) return;
+    ct_device_finish(d);
+    if (s->arrived) d->event_free(s->arrived);
+    d->release_host(s->block);
+    s->arrived = NULL;
+    s->block = NULL;
+}
+
+ct_status ct_saver_open(const ct_checkpoint_place *place, const ct_network *n, bool background, bool paper,
+                        ct_saver *out) {
+    const bool apart = ct_device_apart(n->device);
+    *out = (ct_saver){.place = *place, .network = n, .background = background, .arena.paper = paper};
+    out->copies = background || apart;
+    if (!out->copies) return CT_OK;
+    ct_status status = apart && !paper ? pin(out) : CT_OK;
+    if (status == CT_OK && !lay(out, &out->arena)) status = CT_ENOMEM;
+    if (status != CT_OK) ct_saver_close(out);
+    return status;
+}
+
+/* ---- saving */
 static ct_status copy_state(ct_saver *s) {
-    CT_TRY(ct_weights_fetch(&s->network->weights, s->copy.model.parameters));
+    const ct_network *n = s->network;
+    const ct_device  *d = n->device;
+    const bool        apart = ct_device_apart(d);
+    CT_TRY(ct_device_enqueue_copy(d, s->copy.model.parameters, n->weights.parameters, parameter_bytes(n)));
     s->copy.counters = s->live.counters;
     for (int i = CT_COUNTERS; s->kind == CT_LAST && i < CT_STATE_TENSORS; i++)
-        CT_TRY(ct_network_copy(s->network, (void *)(uintptr_t)s->copy.state[i].data, s->live.state[i].data,
-                               s->copy.state[i].bytes));
-    return CT_OK;
+        CT_TRY(ct_device_enqueue_copy(ct_snapshot_is_of_device(i) ? d : ct_device_cpu(),
+                                      (void *)(uintptr_t)s->copy.state[i].data, s->live.state[i].data,
+                                      s->copy.state[i].bytes));
+    return apart ? d->event_record(s->arrived, CT_QUEUE_COMPUTE) : CT_OK;
+}
+
+static ct_status write_when_it_is_there(ct_saver *s) {
+    if (s->arrived) CT_TRY(s->network->device->event_wait(s->arrived));
+    return ct_checkpoint_write(&s->copy, s->kind, &s->place);
 }
 
 static void *write_copy(void *saver) {
     ct_saver *s = saver;
-    s->status = ct_checkpoint_write(&s->copy, s->kind, &s->place);
+    s->status = write_when_it_is_there(s);
     if (s->status != CT_OK) snprintf(s->message, sizeof s->message, "%s", ct_message());
     return NULL;
 }
@@ -56,9 +98,7 @@ ct_status ct_saver_save(ct_saver *s, ct_checkpoint_kind kind, const ct_counters 
     ct_snapshot_of(s->network, counters, &s->live);
     if (!s->copies) return ct_checkpoint_write(&s->live, kind, &s->place);
     CT_TRY(copy_state(s));
-    return s->background && start(s)
-               ? CT_OK
-               : ct_checkpoint_write(&s->copy, kind, &s->place); /* no thread to be had: then here */
+    return s->background && start(s) ? CT_OK : write_when_it_is_there(s); /* no thread to be had: then here */
 }
 
 ct_status ct_saver_wait(ct_saver *s) {
@@ -75,4 +115,5 @@ void ct_saver_close(ct_saver *s) {
     s->writing = false;
     s->status = CT_OK;
     ct_arena_free(&s->arena);
+    unpin(s);
 }

@@ -5,6 +5,9 @@
  * before; what went wrong is told by the next save, or by waiting. Without
  * `background` the call writes, on the CPU without a copy: the files are the same.
  *
+ * On a GPU the copy is pinned memory, and copying is put on the compute queue, where
+ * the steps to come find it before them: the thread, not training, waits until it is done.
+ *
  * Owner: the saver, until ct_saver_close; network and facts must outlive it. One thread calls it.
  * Fails: opening: CT_ENOMEM. Saving and waiting: CT_EFAIL as in checkpoint.h.
  */
@@ -19,7 +22,9 @@ typedef struct ct_saver {
     ct_checkpoint_place place;
     const ct_network   *network;
     bool                background, copies;
-    ct_arena            arena; /* the copy */
+    ct_arena            arena;   /* the copy */
+    void               *block;   /* memory of `arena` for a device apart, pinned */
+    ct_event           *arrived; /* the copy is whole */
     ct_snapshot         live, copy;
     ct_checkpoint_kind  kind;
     pthread_t           thread;

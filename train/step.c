@@ -31,6 +31,7 @@ ct_status ct_stepper_open(const ct_train_config *c, const ct_dataset *d, bool pa
              .paper = paper,
              .bf16 = !paper && c->on.precision == CT_PRECISION_BF16, /* the CPU's plan: train/gpu.h has the GPU's */
              .eager = c->on.graph != 0,
+             .check = ct_check_asked(&c->on, (uint64_t)c->seed),
              .device = ct_device_cpu()};
     *out = (ct_stepper){.config = c, .dataset = d};
     out->at.best = INFINITY;
@@ -141,7 +142,7 @@ ct_status ct_stepper_step(ct_stepper *s) {
         if (spoilt) n->step->loss_scale = NAN;
         CT_TRY(ct_context(ct_network_fill(n, batch), "batch %lld (song %s)", (long long)s->at.micro - 1,
                           s->dataset->songs[batch->first_song].source));
-        CT_TRY(ct_network_step(n, k == 0, last, &c->adam));
+        CT_TRY(ct_context(ct_network_step(n, k == 0, last, &c->adam), "step %lld", (long long)s->at.step));
         if (s->outlet.sent - s->outlet.taken == CT_SLOTS) CT_TRY(collect(s));
         note(s, batch, last);
         CT_TRY(ct_outlet_send(&s->outlet));

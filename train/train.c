@@ -331,11 +331,13 @@ ct_status ct_train(const ct_train_config *config, const char *const *words, size
                config->model.memory ? " + memory " : "", (long long)config->model.memory, ct_cpu_threads(),
                ct_cpu_isa(), ct_cpu_gemm(), t->peak / 1e9);
         if (ct_device_apart(t->s.device)) ct_log("on %s", t->s.device->description);
+        ct_check_tell(&t->s.network.check);
         status = count_models(t);
     }
     t->interval_begun = ct_seconds();
     if (status == CT_OK) status = loop(t);
     if (status == CT_OK) status = summary(t);
+    if (status == CT_OK) ct_check_tell(&t->s.network.check);
     close_all(t);
     return status;
 }

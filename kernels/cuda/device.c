@@ -9,6 +9,7 @@
  */
 #include "kernels/cuda/device.h"
 
+#include "kernels/cuda/algorithms.h"
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/cudnn.h"
 #include "kernels/cuda/gemm.h"
@@ -183,7 +184,7 @@ static ct_status find_gpu(struct cudaDeviceProp *found) {
     return ct_fail(CT_EFAIL, "%s: compute capability 8.0 or later is needed (hint: device: cpu)", device.description);
 }
 
-static ct_status open_gpu(bool tf32) {
+static ct_status open_gpu(const ct_device_choice *choice) {
     static char           name[256];
     struct cudaDeviceProp found;
     CT_TRY(find_gpu(&found));
@@ -191,11 +192,14 @@ static ct_status open_gpu(bool tf32) {
     for (int q = 0; q < CT_QUEUES; q++) TRY_CUDA(cudaStreamCreateWithFlags(&streams[q], cudaStreamNonBlocking));
     ct_cuda_use_stream(streams[CT_QUEUE_COMPUTE]);
     CT_TRY(device_alloc(CT_CUDA_WORKSPACE, &workspace));
-    return ct_cuda_gemm_open(
-        &(ct_cuda_gemm_options){.gpu = name, .tf32 = tf32, .workspace = workspace, .bytes = CT_CUDA_WORKSPACE});
+    CT_TRY(ct_cuda_gemm_open(&(ct_cuda_gemm_options){.gpu = name,
+                                                     .tf32 = choice->precision == CT_PRECISION_TF32,
+                                                     .workspace = workspace,
+                                                     .bytes = CT_CUDA_WORKSPACE}));
+    return ct_cuda_algorithms_open(choice->algorithms);
 }
 
-ct_status ct_cuda_device_open(bool tf32, const ct_device **out) {
+ct_status ct_cuda_device_open(const ct_device_choice *choice, const ct_device **out) {
     const char *sync = getenv("CANTUS_CUDA_SYNC");
     const bool  each = sync && !strcmp(sync, "1");
     device = (ct_device){.name = "cuda",
@@ -214,12 +218,13 @@ ct_status ct_cuda_device_open(bool tf32, const ct_device **out) {
                          .event_wait = event_wait,
                          .queue_wait = queue_wait,
                          .plan = plan,
+                         .planned = ct_cuda_algorithms_planned,
                          .log_softmax = log_softmax,
                          .replay = each ? NULL : replay, /* nothing can be waited for while it is recorded */
                          .graph_free = graph_free,
                          .close = close_gpu};
     ct_cuda_after_each(each ? wait_for_op : NULL);
-    ct_status status = open_gpu(tf32);
+    ct_status status = open_gpu(choice);
     if (status == CT_OK)
         *out = &device;
     else

@@ -4,8 +4,8 @@
 
 #include "kernels/device.h"
 
-/* The GPU of this process. tf32: products of floats may round their inputs. CT_EFAIL in one sentence where there is
+/* The GPU of this process, for the choice's precision and algorithms. CT_EFAIL in one sentence where there is
  * none that will do. */
-CT_NODISCARD ct_status ct_cuda_device_open(bool tf32, const ct_device **out);
+CT_NODISCARD ct_status ct_cuda_device_open(const ct_device_choice *choice, const ct_device **out);
 
 #endif

@@ -47,6 +47,11 @@ for stage in backbone melody; do
     check "$stage: losses near those in fp32" same_losses $stage-cpu $stage-bf16 3.6e-3
     check "$stage in bf16: other bytes" bash -c '! cmp -s "$0" "$1"' "$T/$stage-gpu/$LAST/model.safetensors" "$T/$stage-bf16/$LAST/model.safetensors"
 
+    more='check.against=cpu check.share=0.2' run=$stage-cpu-checked; check "$stage on the CPU, a share of the calls by the reference too" $stage "$CANTUS"
+    check "$stage: that changes nothing" cmp "$T/$stage-cpu/$LAST/state.safetensors" "$T/$stage-cpu-checked/$LAST/state.safetensors"
+    more='device=cuda check.against=cpu check.share=0.2' run=$stage-checked; check "$stage, a share of the calls on the CPU too" $stage "$GPU"
+    check "$stage: it changes nothing" cmp "$T/$stage-gpu/$LAST/state.safetensors" "$T/$stage-checked/$LAST/state.safetensors"
+
     # stopped half way, and on
     more='device=cuda train.steps=4' run=$stage-again; check "$stage, four steps" $stage "$GPU"
     more='device=cuda train.resume=auto'; check "$stage, on from there" $stage "$GPU"
@@ -64,8 +69,11 @@ check 'a piece on the GPU' write pieces-gpu "$GPU" device=cuda
 check 'its notes are those of the CPU' cmp "$T/pieces-cpu/piece-0001.mid" "$T/pieces-gpu/piece-0001.mid"
 check 'alone, the same bytes' write alone "$GPU" device=cuda count=1
 check 'as in the batch' cmp "$T/alone/piece-0001.mid" "$T/pieces-gpu/piece-0001.mid"
+check 'a piece, all calls on the CPU too' write pieces-checked "$GPU" device=cuda count=1 check.against=cpu check.share=1
+check 'the same bytes' cmp "$T/pieces-checked/piece-0001.mid" "$T/pieces-gpu/piece-0001.mid"
+check 'a piece in bf16, a share of the calls on the CPU too' write pieces-bf16 "$GPU" device=cuda precision=bf16 count=1 check.against=cpu check.share=0.1
 check 'held-out songs on the GPU' "$GPU" evaluate configs/evaluate.yaml data.path="$T/data" models.backbone="$T/backbone-cpu" models.melody= data.songs=1 \
-    unknown=false counts.order=0 interval.samples=0 device=cuda
+    unknown=false counts.order=0 interval.samples=0 device=cuda check.against=cpu check.share=0.1
 held_out() { "$GPU" evaluate configs/evaluate.yaml data.path="$T/data" models.backbone="$T/backbone-cpu" models.melody= data.songs=1 \
     unknown=false counts.order=0 interval.samples=0 device=cuda "$@" 2>&1; }
 if [ -x "$BUILD_FOLDER/tests/test_cudnn_fast" ]; then for precision in fp32 bf16; do

@@ -12,7 +12,7 @@ from trial import Failure, Workshop, cap
 
 # {file: the tests that judge it}; _fast and _checked: on the doubles of tests/standin; others: of tests/unit
 JUDGES = {
-    "kernels/device.c": ["device_fast", "training_fast", "decoder_fast", "device_checked"],
+    "kernels/device.c": ["device_fast", "training_fast", "decoder_fast", "saver_fast", "device_checked"],
     "kernels/cuda/device.c": ["device_fast", "training_fast", "device_checked"],
     "kernels/cuda/gemm.c": ["gemm_fast", "gemm_file_fast", "gemm_linear_fast", "training_fast"],
     "kernels/cuda/linear.c": ["gemm_linear_fast", "training_fast"],
@@ -21,6 +21,10 @@ JUDGES = {
     "models/weights.c": ["training_fast", "decoder_fast"],
     "models/decoder.c": ["decoder", "models", "decoder_fast", "decoder_checked"],
     "train/step.c": ["step", "training_checked", "training_fast", "train"],
+    "train/saver.c": ["saver_fast"],
+    "train/checkpoint.c": ["saver_fast", "checkpoint"],
+    "kernels/check.c": ["check", "training_check_fast"],
+    "kernels/cuda/algorithms.c": ["algorithms_fast"],
 }
 FLAVOUR = re.compile(r"_(fast|checked)$")
 FAILED = "[  FAILED  ]"

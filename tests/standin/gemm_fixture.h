@@ -9,6 +9,7 @@
 #include "kernels/bf16.h"
 #include "kernels/cuda/gemm.h"
 #include "tests/standin/blas.h"
+#include "tests/standin/clean.h"
 
 #include <cuda_runtime_api.h>
 #include <stdlib.h>
@@ -35,10 +36,6 @@ FIXTURE void device_begin_with(unsigned seed, blas_answer answer, size_t bytes, 
 FIXTURE void device_begin(unsigned seed, blas_answer answer) {
     device_begin_with(seed, answer, WORKSPACE, false);
 }
-FIXTURE void no_reports(void) {
-    for (int i = 0; emulator_report(i); i++) print_error("%s\n", emulator_report(i));
-    assert_int_equal(emulator_report_count(), 0);
-}
 FIXTURE void device_end(void) {
     CUDA(cudaStreamSynchronize(device.stream));
     ct_cuda_gemm_close();
@@ -46,7 +43,7 @@ FIXTURE void device_end(void) {
     CUDA(cudaFree(device.workspace));
     assert_int_equal(standin_leaks(), 0);
     assert_int_equal(blas_count().handles, 0);
-    no_reports();
+    assert_no_reports();
 }
 
 /* ---- arrays: `shift` bytes after an address of 256. Without `host` as uninitialised as on a GPU. */

@@ -11,7 +11,7 @@
 
 #include "decoder_fixture.h"
 #include "tests/standin/blas.h"
-#include "tests/standin/standin.h"
+#include "tests/standin/clean.h"
 #include "training_fixture.h"
 
 enum { LENGTH = 24, LINES = 3 };
@@ -25,9 +25,7 @@ static void begin(uint64_t seed) {
 }
 static void end(void) {
     ct_device_close(gpu);
-    assert_int_equal(standin_leaks(), 0);
-    for (int i = 0; emulator_report(i); i++) print_error("%s\n", emulator_report(i));
-    assert_int_equal(emulator_report_count(), 0);
+    assert_clean();
 }
 static ct_model model_of(int stage) {
     return decoder_model(stage, "model.width=32", "model.layers=2", &arena);
@@ -46,7 +44,7 @@ static void logits_agree(void **state) {
 static void bf16_is_near(void **state) {
     const int                stage = (int)(intptr_t)*state;
     ct_model                 m = model_of(stage);
-    const size_t             count = (size_t)(LINES * LENGTH * m.vocabulary_size);
+    const size_t             count = (size_t)LINES * LENGTH * (size_t)m.vocabulary_size;
     const ct_decoder_options cpu = {.batch = LINES, .device = ct_device_cpu()},
                              naively = {.batch = LINES, .device = ct_device_cpu(), .backend = &naive};
     const float *exact = decoded_logits(&m, stage, cpu, LENGTH, 0, true, &arena);

@@ -12,7 +12,7 @@
 #include "kernels/cuda/gemm.h"
 #include "kernels/device.h"
 #include "tests/standin/blas.h"
-#include "tests/standin/standin.h"
+#include "tests/standin/clean.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,10 +39,8 @@ static void begin(uint64_t seed) {
 }
 static void end(void) {
     ct_device_close(gpu);
-    assert_int_equal(standin_leaks(), 0);
     assert_int_equal(blas_count().handles, 0);
-    for (int i = 0; emulator_report(i); i++) print_error("%s\n", emulator_report(i));
-    assert_int_equal(emulator_report_count(), 0);
+    assert_clean();
 }
 
 /* ---- arrays of N numbers, which tell of their round and place */

@@ -10,8 +10,8 @@
 
 #include "models/held_out.h"
 #include "tests/standin/blas.h"
+#include "tests/standin/clean.h"
 #include "tests/standin/dnn.h"
-#include "tests/standin/standin.h"
 #include "training_fixture.h"
 
 /* Scores of a model that was just made, of two songs of the validation split. */
@@ -27,8 +27,7 @@ static ct_status score(int stage, const char *precision, bool second, long wrong
     ct_stepper_close(&s);
     assert_int_equal(dnn_count().handles, 0);
     assert_int_equal(dnn_count().tensors, 0);
-    assert_int_equal(standin_leaks(), 0);
-    assert_int_equal(emulator_report_count(), 0);
+    assert_clean();
     return status;
 }
 

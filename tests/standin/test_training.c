@@ -10,15 +10,9 @@
 #include "kernels/cuda/gemm.h"
 #include "models/decoder.h"
 #include "tests/standin/blas.h"
-#include "tests/standin/standin.h"
+#include "tests/standin/clean.h"
 #include "train/gpu.h"
 #include "training_fixture.h"
-
-static void assert_clean(void) {
-    assert_int_equal(standin_leaks(), 0);
-    for (int i = 0; emulator_report(i); i++) print_error("%s\n", emulator_report(i));
-    assert_int_equal(emulator_report_count(), 0);
-}
 
 static trace on_gpu(const ct_train_config *c, uint64_t order, bool wait) {
     standin_begin(order);
@@ -100,11 +94,11 @@ static void weights_follow(void **state) {
     const size_t bytes = (size_t)s.model.parameter_count * sizeof(float);
     float       *now = CT_NEW(&arena, float, bytes / sizeof *now);
     assert_non_null(now);
-    ok(ct_weights_fetch(&s.network.weights, now));
+    ok(ct_network_copy(&s.network, now, s.network.weights.parameters, bytes));
     assert_memory_equal(now, s.model.parameters, bytes);
     check_weights(&s.network.weights, now);
     for (int i = 0; i < 2; i++) ok(ct_stepper_step(&s));
-    ok(ct_weights_fetch(&s.network.weights, now));
+    ok(ct_network_copy(&s.network, now, s.network.weights.parameters, bytes));
     assert_memory_not_equal(now, s.model.parameters, bytes);
     check_weights(&s.network.weights, now);
     ct_stepper_close(&s);

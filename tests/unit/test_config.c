@@ -328,6 +328,9 @@ static void training_configs_come_back(void **state) {
         "device=cuda",
         "precision=bf16",
         "cuda.graph=off",
+        "cuda.algorithms=its own/file.json",
+        "check.against=cpu",
+        "check.share=0.125",
         "gpu=H100"};
     memset(&c, 0, sizeof c);
     memset(&again, 0, sizeof again);
@@ -341,7 +344,8 @@ static void training_configs_come_back(void **state) {
     assert_string_equal(c.out, again.out);
     assert_string_equal(c.data, again.data);
     assert_string_equal(c.init, again.init);
-    again.out = c.out, again.data = c.data, again.init = c.init;
+    assert_string_equal(c.on.algorithms, again.on.algorithms);
+    again.out = c.out, again.data = c.data, again.init = c.init, again.on.algorithms = c.on.algorithms;
     assert_memory_equal(&c, &again, sizeof c);
     for (size_t i = 0; i < CT_COUNT(words); i++) { /* and every key was given: none is at its default */
         char name[64];
