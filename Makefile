@@ -98,7 +98,7 @@ WARN_CXX := $(filter-out -Wstrict-prototypes -Wno-format-truncation,$(WARN))
 CXXFLAGS ?= -Werror
 ALL_CXXFLAGS := -std=c++17 -D_GNU_SOURCE -I. -Itests -fno-strict-aliasing -ffp-contract=off $(WARN_CXX) -O2 -g $(CXXFLAGS)
 CU_SRC := $(wildcard kernels/cuda/*.cu)
-EMULATED_CU := $(CU_SRC) $(wildcard tests/emulator/*.cu)
+EMULATED_CU := $(CU_SRC) $(wildcard tests/emulator/*.cu tests/gpu/instructions/*.cu)
 # nvcc's own pragmas (unroll)
 PRAGMAS := -Wno-unknown-pragmas -Wno-pass-failed
 FLAVOURS := fast checked
@@ -299,7 +299,7 @@ $(B)/tests/test_fibers_ucontext: tests/emulator/test_fibers.cpp tests/emulator/f
 # They are built with a compiler and a CUDA toolkit alone: what needs another library is not there, or tests/gpu/alone stands in
 # for it. Each takes from the archive what it calls, and what the GPU's library will ask of it.
 GPU_SRC := $(wildcard tests/gpu/*.c)
-GPU_PROGRAMS := $(if $(NVCC_OBJ),$(GPU_SRC:tests/gpu/%.c=$(B)/gpu/%))
+GPU_PROGRAMS := $(if $(NVCC_OBJ),$(GPU_SRC:tests/gpu/%.c=$(B)/gpu/%) $(B)/gpu/judge)
 OF_LIBRARIES := core/json core/yaml core/music/midi kernels/gemm
 ALONE_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/gpu/alone/*.c)) $(B)/kernels/gemm.own.o
 $(B)/libalone.a: $(filter-out $(OF_LIBRARIES:%=$(B)/%.o),$(OBJ)) $(ALONE_OBJ)
@@ -313,9 +313,24 @@ $(B)/gpu/%: $(CUDA_LIBRARY) $(B)/tests/gpu/%.o $(B)/libalone.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) -rdynamic $(filter %.o,$^) $$(nm -D -u $(CUDA_LIBRARY) | sed -n 's/.* U \(ct_[a-z0-9_]*\)$$/-Wl,-u,\1/p') $(B)/libalone.a \
 		$(GPU_LIBS) $(OPENMP_LIBS) -lpthread -ldl -lm -o $@
-# It calls what device.h has not, so the library is linked with it and not loaded when it runs.
-$(B)/gpu/test_sdpa: GPU_LIBS := -L$(dir $(CUDA_LIBRARY)) -l:$(notdir $(CUDA_LIBRARY)) -Wl,-rpath,'$$ORIGIN/../..' -Wl,-rpath-link,$(CUDA_LIB_DIR)
-.SECONDARY: $(GPU_SRC:%.c=$(B)/%.o) $(ALONE_OBJ)
+# They call what device.h has not, so the library is linked with them and not loaded when they run.
+$(B)/gpu/test_sdpa $(B)/gpu/test_instructions: GPU_LIBS := -L$(dir $(CUDA_LIBRARY)) -l:$(notdir $(CUDA_LIBRARY)) -Wl,-rpath,'$$ORIGIN/../..' \
+	-Wl,-rpath-link,$(CUDA_LIB_DIR)
+$(B)/gpu/test_instructions: GPU_LIBS += -L$(CUDA_LIB_DIR) -Wl,-rpath,$(CUDA_LIB_DIR) -lcudart -lstdc++
+# Instructions, on the card by one program and on the emulator by another (tests/gpu/instructions): gpu/judge, and for `make test`
+# tests/judge_ptx, which runs nvcc's PTX and is the card.
+ON_CARD := $(B)/tests/gpu/instructions/instructions.nvcc.o
+INSTRUCTIONS := $(addprefix $(B)/tests/gpu/instructions/,operands.o answers.o)
+JUDGE := $(INSTRUCTIONS) $(patsubst %,$(B)/tests/gpu/instructions/%.o,judge judge_main instructions.fast) \
+	$(patsubst %.cpp,$(B)/%.o,$(filter-out $(EMULATOR_TESTS),$(wildcard tests/emulator/*.cpp)))
+$(B)/gpu/test_instructions: $(ON_CARD) $(INSTRUCTIONS)
+$(B)/gpu/judge: $(JUDGE) $(B)/libalone.a
+$(B)/tests/judge_ptx: $(JUDGE) $(PTX_FRONT_END) $(patsubst %.cpp,$(B)/%.o,$(filter tests/emulator/ptx/%,$(EMULATOR_SRC))) $(B)/libalone.a $(PTX)
+$(B)/gpu/judge $(B)/tests/judge_ptx:
+	$(call say,GPU,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CT_CXX) $(filter-out %.ptx,$^) $(OPENMP_LIBS) -lpthread -ldl -lm -o $@
+.SECONDARY: $(GPU_SRC:%.c=$(B)/%.o) $(ALONE_OBJ) $(ON_CARD) $(JUDGE)
 
 $(LIB): $(OBJ)
 	$(call say,AR,$@)
@@ -338,7 +353,7 @@ $(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(filter %.o,$(FUZZ_MAIN)) $(LIB)
 
 -include $(OBJ:.o=.d) $(B)/core/main.d $(UNIT:=.d) $(TOOLS:=.d) $(FUZZ_OBJ:.o=.d)
 -include $(patsubst %.o,%.d,$(EMULATOR_OBJ) $(EMULATED_OBJ) $(PTX_FRONT_END) $(NVCC_OBJ) $(STANDIN_OBJ) $(STANDIN_TEST_OBJ) $(CUDA_OBJ)) $(PTX:.ptx=.d) $(PTXAS:.txt=.d)
--include $(patsubst %.o,%.d,$(GPU_SRC:%.c=$(B)/%.o) $(ALONE_OBJ))
+-include $(patsubst %.o,%.d,$(GPU_SRC:%.c=$(B)/%.o) $(ALONE_OBJ) $(ON_CARD) $(JUDGE))
 
 # ---------------------------------------------------------------- targets
 require: # what can't be built without; said once, before the compiler says it a hundred times
@@ -357,7 +372,7 @@ test test-all test-cuda test-faults test-kernels mutants: INSTALL := --tests
 test: ready ## unit and end-to-end tests (installs what is missing)
 	@$(MAKE) --no-print-directory test-run
 tools: $(TOOLS) ## measuring tools under build/<profile>/tools
-test-build: all $(UNIT) $(EMULATED) $(GPU_PROGRAMS) $(STANDINS) $(STANDIN_BIN) $(if $(PTX),$(B)/tests/kernels_report) $(NVCC_OBJ) $(CUDA_OBJ) $(TOOLS) $(FUZZERS)
+test-build: all $(UNIT) $(EMULATED) $(GPU_PROGRAMS) $(STANDINS) $(STANDIN_BIN) $(if $(PTX),$(B)/tests/kernels_report $(B)/tests/judge_ptx) $(NVCC_OBJ) $(CUDA_OBJ) $(TOOLS) $(FUZZERS)
 test-run: test-build
 	@tests/run $(BIN) $(B)
 test-all: ready ## also what takes long: accuracy on real music, sanitizers, training against the count model
@@ -385,7 +400,8 @@ test-gpu: gpu-build ## on a machine with a GPU: ops, whole steps, decoder and at
 	@$(GPU_RUN) test $(B)/gpu $(CUDA_LIBRARY)
 bench-gpu: gpu-build | $(filter test-gpu,$(MAKECMDGOALS)) ## on a machine with a GPU: what ops and steps take, beside cuDNN and PyTorch
 	@$(GPU_RUN) bench $(B)/gpu $(CUDA_LIBRARY)
-KIT_FILES := Makefile LICENSE third_party/probe core kernels models train tests/gpu $(wildcard tests/*.h)
+KIT_FILES := Makefile LICENSE third_party/probe core kernels models train tests/gpu $(wildcard tests/*.h) \
+	$(filter-out $(EMULATOR_TESTS),$(wildcard tests/emulator/*.h tests/emulator/*.cpp))
 gpu-kit: ## build/cantus-gpu-kit.tar.gz, for a machine with a GPU: unpack it there, make test-gpu bench-gpu
 	@{ echo 'KIT := $(REVISION)'; cat tests/gpu/kit.mk; } > build/gen/kit.mk
 	@tar -czf build/cantus-gpu-kit.tar.gz --exclude=tests/gpu/results \

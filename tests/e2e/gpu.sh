@@ -36,17 +36,23 @@ says_why() { # COMMAND...: one sentence and exit code 77
     "$@" > "$TMP/why" 2>&1; [ $? = 77 ] && [ "$(grep -c '' "$TMP/why")" = 1 ] && grep -q '^skipped: device cuda: .*(hint: ' "$TMP/why"
 }
 built() { # the kernels are this tree's
-    in_kit make -s config > /dev/null && mkdir -p "$kit/$BUILD_FOLDER/kernels/cuda" && cp "$BUILD_FOLDER"/kernels/cuda/*.nvcc.o "$kit/$BUILD_FOLDER/kernels/cuda" &&
-        in_kit make -s OPT_release=-O0 gpu-build
+    in_kit make -s config > /dev/null || return
+    for folder in kernels/cuda tests/gpu/instructions; do
+        mkdir -p "$kit/$BUILD_FOLDER/$folder" && cp "$BUILD_FOLDER/$folder"/*.nvcc.o "$kit/$BUILD_FOLDER/$folder" || return
+    done
+    in_kit make -s OPT_release=-O0 gpu-build
 }
 if [ ! -x "$programs/test_ops" ]; then skip 'no nvcc: programs for a GPU are not built'
 else
     check 'a kit builds with a compiler and a toolkit' built
-    for folder in . "$kit"; do for p in "test_ops" test_steps test_decoder test_sdpa 'bench steps'; do
-        check "$folder: $p needs no other library" alone "$folder/$programs/${p% *}"
-        if command -v nvidia-smi > /dev/null; then skip 'a GPU is here: make test-gpu runs these'
-        else check "$folder: $p without a GPU" says_why env CANTUS_CUDA_LIBRARY="$folder/build/libcantus_cuda.so" "$folder/$programs/"$p; fi
-    done; done
+    for folder in . "$kit"; do
+        check "$folder: judge needs no other library" alone "$folder/$programs/judge"
+        for p in test_ops test_steps test_decoder test_sdpa 'test_instructions answers' 'bench steps'; do
+            check "$folder: $p needs no other library" alone "$folder/$programs/${p% *}"
+            if command -v nvidia-smi > /dev/null; then skip 'a GPU is here: make test-gpu runs these'
+            else check "$folder: $p without a GPU" says_why env CANTUS_CUDA_LIBRARY="$folder/build/libcantus_cuda.so" "$folder/$programs/"$p; fi
+        done
+    done
     command -v nvidia-smi > /dev/null || refuses 'a kit without a GPU' 2 'no GPU to run on' in_kit make -s OPT_release=-O0
     printf '#!/bin/sh\necho "$1 begins"; sleep 0.2; echo "$1 ends"\n' > "$kit/$run"
     in_turn() { [ "$(in_kit make -s -j4 OPT_release=-O0 bench-gpu test-gpu | paste -sd,)" = 'test begins,test ends,bench begins,bench ends' ]; }
