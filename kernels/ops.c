@@ -87,14 +87,26 @@ size_t ct_type_size(ct_type type, ct_dtype dtype) {
     return 0;
 }
 
+/* Elements of an array that are read or written, together. */
+static double moved(ct_op op, const ct_field *field, const ct_params *params) {
+#define MOVED(o, f, elements)                                                                                          \
+    if (op == CT_OP_##o && strcmp(field->name, #f) == 0) {                                                             \
+        const ct_##o *p = &params->o;                                                                                  \
+        return (double)(elements);                                                                                     \
+    }
+    CT_MOVED(MOVED)
+#undef MOVED
+    const double once = (double)field->count(params);
+    return field->role == CT_ROLE_ADD ? 2 * once : once;
+}
+
 double ct_op_bytes(ct_op op, const ct_params *params) {
     const ct_op_info *info = ct_op_about(op);
     double            bytes = 0;
     for (int i = 0; i < info->field_count; i++) {
         const ct_field *f = &info->fields[i];
         if (!f->count || f->role == CT_ROLE_TMP || !field_pointer(f, params)) continue;
-        double once = (double)f->count(params) * (double)ct_type_size(f->type, params->dtype);
-        bytes += f->role == CT_ROLE_ADD ? 2 * once : once;
+        bytes += moved(op, f, params) * (double)ct_type_size(f->type, params->dtype);
     }
     return bytes;
 }

@@ -138,7 +138,7 @@ size_t             ct_type_size(ct_type type, ct_dtype dtype); /* bytes of an el
 static inline bool ct_type_is_real(ct_type type) {
     return type == CT_TYPE_real || type == CT_TYPE_wide;
 }
-/* Bytes the op has to move at least: every array read or written once. */
+/* Bytes the op has to move at least: every array read or written once, of some a part (CT_MOVED in ops.def). */
 double ct_op_bytes(ct_op op, const ct_params *params);
 
 /* ---- backends */
