@@ -180,6 +180,11 @@ static ct_params update_params(const ct_network *n, const ct_adam *adam) {
                                  .weight = n->dtype == CT_BF16 ? n->weights.rounded : NULL}};
 }
 
+void ct_network_update_records(const ct_network *n, const ct_adam *adam, ct_record out[2]) {
+    out[0] = (ct_record){CT_OP_grad_norm, -1, "norm of gradients", norm_params(n)};
+    out[1] = (ct_record){CT_OP_adamw, -1, "update", update_params(n, adam)};
+}
+
 ct_status ct_network_norm(ct_network *n) {
     const ct_params p = norm_params(n);
     return ct_context(ct_check_run(&n->check, n->backend, &(ct_call){CT_OP_grad_norm, &p}, 1), "norm of the gradients");

@@ -58,12 +58,16 @@ ct_status ct_records_plan(const ct_record_list *list, const ct_device *device) {
     return CT_OK;
 }
 
+bool ct_records_pair(const ct_record_list *list, size_t i, const ct_backend *backend) {
+    const ct_record *r = &list->at[i];
+    return backend->pairs && i + 1 < list->count && backend->pairs(r->op, &r->params, r[1].op, &r[1].params);
+}
+
 /* Record `i`, and the next one where the backend takes both as one; how many they are. */
 static int calls_at(const ct_record_list *list, size_t i, const ct_backend *backend, ct_call calls[2]) {
     const ct_record *r = &list->at[i];
-    const bool pair = backend->pairs && i + 1 < list->count && backend->pairs(r->op, &r->params, r[1].op, &r[1].params);
     calls[0] = (ct_call){r->op, &r->params};
-    if (!pair) return 1;
+    if (!ct_records_pair(list, i, backend)) return 1;
     calls[1] = (ct_call){r[1].op, &r[1].params};
     return 2;
 }
@@ -81,6 +85,34 @@ ct_status ct_records_run(const ct_record_list *list, const ct_backend *backend, 
         i += (size_t)count;
     }
     return CT_OK;
+}
+
+/* Bytes of the record's array at this place, of this role; 0: it has none there. */
+static double bytes_at(const ct_record *r, ct_role role, const void *at) {
+    const ct_op_info *about = ct_op_about(r->op);
+    double            bytes = 0;
+    for (int i = 0; i < about->field_count; i++) {
+        const ct_field *f = &about->fields[i];
+        const void     *pointer;
+        memcpy(&pointer, (const char *)&r->params + f->offset, sizeof pointer);
+        if (f->role == role && pointer == at)
+            bytes += (double)f->count(&r->params) * (double)ct_type_size(f->type, r->params.dtype);
+    }
+    return bytes;
+}
+
+double ct_record_pair_bytes(const ct_record *r, const ct_record *next) {
+    const ct_op_info *about = ct_op_about(r->op);
+    double            bytes = ct_op_bytes(r->op, &r->params) + ct_op_bytes(next->op, &next->params);
+    for (int i = 0; i < about->field_count; i++) {
+        const ct_field *f = &about->fields[i];
+        const void     *pointer;
+        memcpy(&pointer, (const char *)&r->params + f->offset, sizeof pointer);
+        if (f->role != CT_ROLE_OUT || !pointer) continue;
+        bytes -= bytes_at(next, CT_ROLE_IN, pointer);
+        bytes -= bytes_at(next, CT_ROLE_OUT, pointer); /* it is overwritten: the first result is nowhere */
+    }
+    return bytes;
 }
 
 double ct_records_flops(const ct_record_list *list) {

@@ -33,6 +33,10 @@ CT_NODISCARD ct_status ct_records_plan(const ct_record_list *list, const ct_devi
 /* Make room in a check for what ct_records_run will ask of it. */
 void                   ct_records_measure(const ct_record_list *list, const ct_backend *backend, ct_check *check);
 CT_NODISCARD ct_status ct_records_run(const ct_record_list *list, const ct_backend *backend, ct_check *check);
+/* Does the backend take record i and the one after it as one op? */
+bool                   ct_records_pair(const ct_record_list *list, size_t i, const ct_backend *backend);
+/* Bytes that a pair has to move at least: what passes from the first to the second does not come back. */
+double                 ct_record_pair_bytes(const ct_record *record, const ct_record *next);
 /* Floating-point operations of one run. */
 double                 ct_records_flops(const ct_record_list *list);
 

@@ -7,15 +7,23 @@
 #include <string.h>
 
 static const ct_gpu gpus[CT_GPUS] = {
-    {"A100 SXM 80 GB", 80e9, 2.039e12, 312e12, 156e12, 19.5e12, 312e12, false},
-    {"H100 SXM", 80e9, 3.35e12, 989e12, 494e12, 67e12, 660e12, false},
-    {"H200 SXM", 141e9, 4.8e12, 989e12, 494e12, 67e12, 660e12, false},
-    {"B200", 180e9, 8e12, 2250e12, 1125e12, 80e12, 660e12, true},
-    {"RTX 4090", 24e9, 1.008e12, 165e12, 82.6e12, 82.6e12, 165e12, false},
+    {"A100 SXM 80 GB", "NVIDIA A100-SXM4-80GB", 80e9, 2.039e12, 312e12, 156e12, 19.5e12, 312e12, false},
+    {"H100 SXM", "NVIDIA H100 80GB HBM3", 80e9, 3.35e12, 989e12, 494e12, 67e12, 660e12, false},
+    {"H200 SXM", "NVIDIA H200", 141e9, 4.8e12, 989e12, 494e12, 67e12, 660e12, false},
+    {"B200", "NVIDIA B200", 180e9, 8e12, 2250e12, 1125e12, 80e12, 660e12, true},
+    {"RTX 4090", "NVIDIA GeForce RTX 4090", 24e9, 1.008e12, 165e12, 82.6e12, 82.6e12, 165e12, false},
 };
 
 const ct_gpu *ct_gpu_at(int place) {
     return place > 0 ? &gpus[place - 1] : NULL;
+}
+
+const ct_gpu *ct_gpu_named(const char *description) {
+    for (int i = 0; i < CT_GPUS; i++) {
+        const size_t length = strlen(gpus[i].driver);
+        if (!strncmp(description, gpus[i].driver, length) && description[length] == ',') return &gpus[i];
+    }
+    return NULL;
 }
 
 /* What lies on a GPU, planned: nothing of it may be called. */
@@ -41,26 +49,30 @@ static ct_status network(const ct_train_config *c, ct_model *m, int64_t batch, i
     return ct_network_make(m, &o, out);
 }
 
-static double rate(const ct_gpu *g, ct_op op, int precision) {
+double ct_gpu_rate(const ct_gpu *g, ct_op op, int precision) {
     const bool product = op == CT_OP_linear || op == CT_OP_linear_backward;
     const bool attention = op == CT_OP_attention || op == CT_OP_attention_backward;
     if (precision == CT_PRECISION_BF16) return product ? g->bf16 : attention ? g->bf16_by_mma : g->fp32;
     return product && precision == CT_PRECISION_TF32 ? g->tf32 : g->fp32;
 }
 
+double ct_gpu_least(const ct_gpu *g, const ct_record *r, const ct_record *next, int precision) {
+    const double flops = ct_op_about(r->op)->flops(&r->params) / ct_gpu_rate(g, r->op, precision);
+    if (!next) return fmax(flops, ct_op_bytes(r->op, &r->params) / g->bytes);
+    const double more = ct_op_about(next->op)->flops(&next->params) / ct_gpu_rate(g, next->op, precision);
+    return fmax(fmax(flops, more), ct_record_pair_bytes(r, next) / g->bytes);
+}
+
 static double least_seconds(const ct_record_list *list, const ct_gpu *g, int precision) {
     double sum = 0;
-    for (size_t i = 0; i < list->count; i++) {
-        const ct_record *r = &list->at[i];
-        sum += fmax(ct_op_about(r->op)->flops(&r->params) / rate(g, r->op, precision),
-                    ct_op_bytes(r->op, &r->params) / g->bytes);
-    }
+    for (size_t i = 0; i < list->count; i++) sum += ct_gpu_least(g, &list->at[i], NULL, precision);
     return sum;
 }
 
-/* The norm reads gradients; AdamW reads them, reads and writes weights and two moments. */
-static double update_seconds(const ct_network *n, const ct_gpu *g) {
-    return (double)n->model->parameter_count * (4 + 28 + (n->dtype == CT_BF16 ? 2 : 0)) / g->bytes;
+static double update_seconds(const ct_network *n, const ct_adam *adam, const ct_gpu *g, int precision) {
+    ct_record update[2];
+    ct_network_update_records(n, adam, update);
+    return ct_gpu_least(g, &update[0], NULL, precision) + ct_gpu_least(g, &update[1], NULL, precision);
 }
 
 static ct_status fits(const ct_train_config *c, ct_model *m, const ct_gpu_plan *p, int64_t batch, int64_t queries,
@@ -99,7 +111,7 @@ ct_status ct_gpu_plan_make(const ct_train_config *c, ct_model *m, int64_t querie
     out->seconds = (double)c->accumulate * (least_seconds(&n.forward, out->gpu, precision) +
                                             least_seconds(&n.backward, out->gpu, precision) +
                                             least_seconds(&n.after, out->gpu, precision)) +
-                   update_seconds(&n, out->gpu);
+                   update_seconds(&n, &c->adam, out->gpu, precision);
     ct_network_free(&n);
     return find_largest(c, m, out, queries, keys);
 }

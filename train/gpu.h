@@ -14,7 +14,7 @@
 #include "train/train.h"
 
 typedef struct ct_gpu { /* dense rates, a second */
-    const char *name;
+    const char *name, *driver;                 /* the latter as its driver calls it */
     double      memory, bytes;                 /* bytes; bytes a second */
     double      bf16, tf32, fp32, bf16_by_mma; /* flop a second */
     bool        assumed;                       /* the last is: nobody has published it */
@@ -23,6 +23,12 @@ typedef struct ct_gpu { /* dense rates, a second */
 #define CT_GPU_WORDS "none|A100|H100|H200|B200|RTX4090"
 enum { CT_GPUS = 5 };
 const ct_gpu *ct_gpu_at(int place);
+/* The card that a device's description (kernels/device.h) begins with; NULL: it is none of these. */
+const ct_gpu *ct_gpu_named(const char *description);
+/* Flop a second of the op's arithmetic. */
+double        ct_gpu_rate(const ct_gpu *gpu, ct_op op, int precision);
+/* Seconds that a record takes at least, or the two of a pair (models/record.h; next NULL: it is none). */
+double        ct_gpu_least(const ct_gpu *gpu, const ct_record *record, const ct_record *next, int precision);
 
 typedef struct ct_gpu_plan {
     const ct_gpu *gpu;
