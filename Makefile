@@ -136,7 +136,7 @@ EMULATED := $(if $(CT_CXX),$(if $(filter release debug,$(PROFILE)),$(addprefix $
 # What calls NVIDIA's libraries needs their headers; what calls that does not.
 CUDA_CFLAGS := $(if $(NVCC),-isystem $(dir $(NVCC))../include)
 CUDA_OBJ := $(addprefix $(B)/kernels/cuda/,$(if $(NVCC),gemm.o device.o) $(if $(CUDNN_HEADER),cudnn.o sdpa.o,cudnn_none.o) \
-	algorithms.o gemm_file.o linear.o backend.products.o)
+	algorithms.o gemm_file.o linear.o peer.o backend.products.o)
 $(CUDA_OBJ): ALL_CFLAGS += -fPIC
 # the table of ops with those that are products of matrices
 $(B)/kernels/cuda/backend.products.o: kernels/cuda/backend.c $(STAMP) | $(CONFIG) $(REQUIRE)

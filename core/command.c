@@ -122,7 +122,8 @@ static ct_status missing_config(const ct_command *command) {
 ct_status ct_command_config(const ct_command *command, int count, char **words, ct_arena *arena, void *out) {
     ct_config_source source;
     CT_TRY(find_source(command, count, words, &source));
-    return source.path ? ct_config_read_source(command->schema, &source, arena, out) : missing_config(command);
+    if (!source.path && !command->config_optional) return missing_config(command);
+    return ct_config_read_source(command->schema, &source, arena, out);
 }
 
 ct_status ct_command_run(const ct_command *command, int count, char **words) {

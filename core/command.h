@@ -35,7 +35,8 @@ typedef struct ct_command {
     const ct_schema *schema;  /* its config keys, or NULL */
     const ct_option *options; /* its own options, or NULL */
     size_t           option_count;
-    const char      *out; /* config key of the folder that a run makes; NULL: no matrix, --list, --index */
+    const char      *out;             /* config key of the folder that a run makes; NULL: no matrix, --list, --index */
+    bool             config_optional; /* without a CONFIG there are defaults, and key=value */
     /* The words without options, in their order; behind them, up to a NULL, the words that were options. */
     ct_status (*run)(int count, char **words);
 } ct_command;

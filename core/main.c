@@ -9,16 +9,16 @@
 #include <unistd.h>
 
 extern const ct_command ct_command_prepare, ct_command_train, ct_command_plan, ct_command_generate, ct_command_evaluate,
-    ct_command_inspect, ct_command_doctor;
+    ct_command_inspect, ct_command_bench, ct_command_doctor;
 
 static const ct_command *const commands[] = {&ct_command_prepare,  &ct_command_train,    &ct_command_plan,
                                              &ct_command_generate, &ct_command_evaluate, &ct_command_inspect,
-                                             &ct_command_doctor};
+                                             &ct_command_bench,    &ct_command_doctor};
 
 static void print_help(void) {
     printf("Cantus learns to compose from MIDI files and writes new ones.\n\n");
     for (size_t i = 0; i < CT_COUNT(commands); i++)
-        printf("  cantus %-9s %-24s %s\n", commands[i]->name, commands[i]->usage, commands[i]->summary);
+        printf("  cantus %-9s %-33s %s\n", commands[i]->name, commands[i]->usage, commands[i]->summary);
     printf("\n  cantus COMMAND --help        its options and config keys\n"
            "  cantus --keys                all config keys, in Markdown\n  cantus --version             build facts\n\n"
            "Exit codes: 0 fine, 1 failed, 2 wrong usage, 75 stopped on request (start it again), 130 Ctrl-C.\n");

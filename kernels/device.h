@@ -21,6 +21,7 @@ typedef enum ct_queue { CT_QUEUE_COMPUTE, CT_QUEUE_COPY, CT_QUEUES } ct_queue;
 
 typedef struct ct_event ct_event; /* a moment on a queue */
 typedef struct ct_graph ct_graph; /* what replay recorded */
+typedef struct ct_peer  ct_peer;  /* another library's way to compute an op */
 typedef ct_status (*ct_enqueue)(void *context);
 
 typedef struct ct_device {
@@ -47,6 +48,12 @@ typedef struct ct_device {
     /* to[rows][vocabulary] = log softmax of logits, both on the device, by a library that has no line of ours: a second
      * opinion. *by: its name. CT_EFAIL where there is none, in a sentence. rows 0 only asks. */
     ct_status (*log_softmax)(const float *logits, float *to, int64_t rows, int64_t vocabulary, const char **by);
+    /* Attention, or its gradient, by such a library: to be compared and timed with. It computes the op without
+     * rotation, G, songs, memory and dropout, in bf16, and reads and writes the op's own arrays. out NULL only asks.
+     * CT_EFAIL where there is none, or none for this shape, in a sentence. peer_run puts it on the compute queue. */
+    ct_status (*peer_open)(ct_op op, const ct_params *params, ct_peer **out, const char **by);
+    ct_status (*peer_run)(void *peer);
+    void (*peer_close)(ct_peer *peer);
     ct_status (*replay)(ct_graph **graph, ct_enqueue enqueue, void *context);
     void (*graph_free)(ct_graph *graph);
     ct_status (*planned)(void); /* all ops that were wanted have been planned: what is to be kept of it is written */

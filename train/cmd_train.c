@@ -49,7 +49,12 @@ static const ct_key keys[] = {
         "compare with Kneser-Ney models of order 3 up to this, and of order 4 with a cache of the song; 0: none"),
     KEY("train.count_songs", INTEGER, "2000", 0, 1e9, NULL, count_songs,
         "training songs that the count models read, spread evenly, 0: all"),
-    KEY("gpu", CHOICE, "none", 0, 0, CT_GPU_WORDS, gpu, "of cantus plan: what the run would take on this one"),
+    KEY("gpu", CHOICE, "none", 0, 0, CT_GPU_WORDS, gpu,
+        "of cantus plan: what the run would take on this one; of cantus bench: whose data sheet counts where the "
+        "card's is "
+        "unknown"),
+    KEY("peer", CHOICE, "none", 0, 0, "none|cudnn", peer,
+        "of cantus bench, on a GPU in bf16: time this library's attention beside ours"),
     KEY("debug.faults", BOOL, "false", 0, 0, NULL, faults, "failures named in CANTUS_FAULT happen (core/fault.h)"),
 };
 #undef KEY

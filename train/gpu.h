@@ -13,7 +13,7 @@
 
 #include "train/train.h"
 
-typedef struct ct_gpu { /* dense rates, a second */
+typedef struct ct_gpu {                        /* dense rates, a second */
     const char *name, *driver;                 /* the latter as its driver calls it */
     double      memory, bytes;                 /* bytes; bytes a second */
     double      bf16, tf32, fp32, bf16_by_mma; /* flop a second */

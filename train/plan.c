@@ -3,6 +3,7 @@
 
 #include "core/file.h"
 #include "core/log.h"
+#include "train/made_up.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,25 +11,11 @@
 /* Of this machine's measured sgemm rate, over a whole step; two cores, oneDNN: 0.6 to 0.75 (README, Results). */
 static const double SHARE_OF_PEAK = 0.65;
 
-/* The stage as `prepare` writes it, without songs. */
-static ct_status assume_stage(ct_plan *p) {
-    const ct_stage   stage = (ct_stage)p->config->model.stage;
-    ct_stage_data   *s = &p->dataset.stage[stage];
-    int              count, size = ct_vocabulary_size(stage);
-    const ct_column *columns = ct_columns(stage, &count);
-    *s = (ct_stage_data){.present = true, .column_count = count, .vocabulary_size = size, .native = true};
-    s->columns = CT_NEW(&p->arena, ct_column, (size_t)count);
-    s->vocabulary = CT_NEW(&p->arena, const char *, (size_t)size);
-    if (!s->columns || !s->vocabulary) return CT_ENOMEM;
-    memcpy(s->columns, columns, (size_t)count * sizeof *columns);
-    for (int i = 0; i < size; i++) {
-        char text[32];
-        s->vocabulary[i] = ct_arena_printf(&p->arena, "%s", ct_token_name(stage, i, text, sizeof text));
-        if (!s->vocabulary[i]) return CT_ENOMEM;
-    }
+static ct_status assume(ct_plan *p) {
+    const int stage = p->config->model.stage;
     p->dataset.path = p->config->data;
     p->assumed = true;
-    return CT_OK;
+    return ct_made_up_stage(stage, &p->arena, &p->dataset.stage[stage]);
 }
 
 static ct_status open_loader_on_paper(ct_plan *p) {
@@ -48,7 +35,7 @@ static ct_status make(ct_plan *p, bool need_data) {
     if (need_data || ct_folder_exists(c->data))
         CT_TRY(ct_dataset_open(c->data, &p->dataset));
     else
-        CT_TRY(assume_stage(p));
+        CT_TRY(assume(p));
     CT_TRY(ct_stepper_open(c, &p->dataset, true, &p->stepper));
     const ct_network *n = &p->stepper.network;
     p->loader = p->stepper.loader.arena.used;

@@ -26,7 +26,8 @@ typedef struct ct_train_config {
     int64_t seed, steps, batch, accumulate, warmup, log_every, valid_every, save_every, keep, keep_every, patience,
         valid_songs, most_skipped, order, count_songs;
     bool    background, faults;
-    int     gpu; /* of cantus plan */
+    int     gpu;  /* of cantus plan, and of bench where the card is unknown */
+    int     peer; /* of cantus bench: none, cuDNN */
     double  minutes, learning_rate, final_share, clip;
     ct_adam adam;
 } ct_train_config;

@@ -14,6 +14,7 @@
 #include "kernels/cuda/cudnn.h"
 #include "kernels/cuda/gemm.h"
 #include "kernels/cuda/linear.h"
+#include "kernels/cuda/peer.h"
 
 #include <cuda_runtime_api.h>
 #include <stdio.h>
@@ -145,6 +146,10 @@ static ct_status log_softmax(const float *logits, float *to, int64_t rows, int64
     return ct_cuda_log_softmax(logits, to, rows, vocabulary, streams[CT_QUEUE_COMPUTE]);
 }
 
+static ct_status peer_open(ct_op op, const ct_params *params, ct_peer **out, const char **by) {
+    return ct_cuda_peer_open(&device, op, params, out, by);
+}
+
 static void close_gpu(void) {
     ct_cuda_gemm_close();
     ct_cuda_cudnn_close();
@@ -220,6 +225,9 @@ ct_status ct_cuda_device_open(const ct_device_choice *choice, const ct_device **
                          .plan = plan,
                          .planned = ct_cuda_algorithms_planned,
                          .log_softmax = log_softmax,
+                         .peer_open = peer_open,
+                         .peer_run = ct_cuda_peer_run,
+                         .peer_close = ct_cuda_peer_close,
                          .replay = each ? NULL : replay, /* nothing can be waited for while it is recorded */
                          .graph_free = graph_free,
                          .close = close_gpu};
