@@ -126,12 +126,20 @@ ct_status ct_command_config(const ct_command *command, int count, char **words, 
     return ct_config_read_source(command->schema, &source, arena, out);
 }
 
+static void leave_out_own_words(const ct_command *command, int *count, char **words) {
+    int kept = 0;
+    for (int i = 0; i < *count; i++)
+        if (!command->own_word || !command->own_word(words[i])) words[kept++] = words[i];
+    *count = kept;
+}
+
 ct_status ct_command_run(const ct_command *command, int count, char **words) {
     ct_config_source source;
     help = explain = list = run_number = NULL;
     CT_TRY(read_options(command, &count, words));
     if (help) return print_help(command);
     if (!explain && !list) return command->run(count, words);
+    leave_out_own_words(command, &count, words);
     CT_TRY(find_source(command, count, words, &source));
     if (explain) return ct_config_explain(command->schema, &source, explain, stdout);
     return source.path ? ct_config_list(command->schema, &source, stdout) : missing_config(command);

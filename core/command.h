@@ -37,6 +37,7 @@ typedef struct ct_command {
     size_t           option_count;
     const char      *out;             /* config key of the folder that a run makes; NULL: no matrix, --list, --index */
     bool             config_optional; /* without a CONFIG there are defaults, and key=value */
+    bool (*own_word)(const char *word); /* is it the command's own, neither CONFIG nor key=value? NULL: none is */
     /* The words without options, in their order; behind them, up to a NULL, the words that were options. */
     ct_status (*run)(int count, char **words);
 } ct_command;

@@ -68,11 +68,12 @@ static void print_sums(const ct_bench *b) {
 }
 
 static void print_steps(const ct_bench *b) {
-    static const char *const names[CT_BENCH_WAYS] = {"op by op", "as a graph"};
+    const bool        apart = ct_device_apart(b->stepper.device);
+    const char *const names[CT_BENCH_WAYS] = {apart ? ", op by op" : "", ", as a graph"};
     for (int way = 0; way < CT_BENCH_WAYS; way++) {
         const ct_timing *t = &b->step[way];
         if (!t->calls) continue;
-        printf("the whole step, %s: %.3f ms (%.3f to %.3f), %.0f tokens/s, %.1f GFLOP/s", names[way], t->median * 1e3,
+        printf("the whole step%s: %.3f ms (%.3f to %.3f), %.0f tokens/s, %.1f GFLOP/s", names[way], t->median * 1e3,
                t->least * 1e3, t->most * 1e3, (double)b->tokens / t->median, b->flops / t->median / 1e9);
         if (b->card) printf(", %.0f %% of its bound", 100 * b->least / t->median);
         printf("\n");

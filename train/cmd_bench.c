@@ -98,5 +98,6 @@ const ct_command ct_command_bench = {
     .option_count = CT_COUNT(options),
     .out = "train.out",
     .config_optional = true,
+    .own_word = ct_bench_word,
     .run = run,
 };
