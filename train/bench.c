@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-enum { LENGTH = 16, WARM = 2 }; /* of the song, in windows with their memory; steps before anything is timed */
-static const double ROUND_OF_OP = 0.01, ROUND_OF_STEP = 0.3; /* seconds */
+enum { LENGTH = 16, WARM = 2 };          /* of the song, in windows with their memory; steps before anything is timed */
+static const double ROUND_OF_STEPS = 30; /* rounds of calls */
 static const char   STEP[] = "step", BACKWARD[] = "_backward";
 
 /* ---- words */
@@ -233,7 +233,7 @@ static ct_status run_row(void *context) {
     return ct_check_run(&c->network->check, c->network->backend, calls, c->pair ? 2 : 1);
 }
 
-static ct_status time_rows(ct_bench *b, ct_progress *progress) {
+static ct_status time_rows(ct_bench *b, double round, ct_progress *progress) {
     CT_TRY(make_room_beside(b));
     for (size_t i = 0; i < b->row_count; i++) {
         ct_bench_row *row = &b->rows[i];
@@ -241,7 +241,7 @@ static ct_status time_rows(ct_bench *b, ct_progress *progress) {
         const size_t  used = b->beside ? set_aside(&call.record, b->beside) : 0;
         if (b->beside && row->pair) set_aside(&call.next, (char *)b->beside + used);
         ct_progress_at(progress, (int64_t)i, row->kind);
-        CT_TRY(ct_time_call(b->stepper.device, ROUND_OF_OP, true, run_row, &call, &row->taken));
+        CT_TRY(ct_time_call(b->stepper.device, round, true, run_row, &call, &row->taken));
     }
     return CT_OK;
 }
@@ -250,13 +250,13 @@ static ct_status run_step(void *context) {
     return ct_stepper_step(context);
 }
 
-static ct_status time_steps(ct_bench *b, ct_progress *progress) {
+static ct_status time_steps(ct_bench *b, double round, ct_progress *progress) {
     ct_stepper *s = &b->stepper;
     const bool  graphs = ct_device_apart(s->device) && s->device->replay && !s->network.eager;
     for (int way = 0; way < (graphs ? CT_BENCH_WAYS : CT_BENCH_GRAPH); way++) {
         s->network.eager = way == CT_BENCH_EAGER;
         ct_progress_at(progress, (int64_t)b->row_count + way, STEP);
-        CT_TRY(ct_time_call(s->device, ROUND_OF_STEP, false, run_step, s, &b->step[way]));
+        CT_TRY(ct_time_call(s->device, round, false, run_step, s, &b->step[way]));
         CT_TRY(ct_stepper_settle(s));
     }
     return CT_OK;
@@ -310,8 +310,8 @@ static ct_status run(ct_bench *b, const ct_bench_choice *choice) {
     choose_rows(b, choice);
     ct_progress_begin(&progress, "timing", (int64_t)b->row_count + CT_BENCH_WAYS);
     ct_status status = warm_up(b);
-    if (status == CT_OK) status = time_rows(b, &progress);
-    if (status == CT_OK && wants_step(choice)) status = time_steps(b, &progress);
+    if (status == CT_OK) status = time_rows(b, choice->round, &progress);
+    if (status == CT_OK && wants_step(choice)) status = time_steps(b, ROUND_OF_STEPS * choice->round, &progress);
     if (status == CT_OK && c->peer) status = ct_bench_peer_run(d, &shape, &b->peer);
     ct_progress_end(&progress);
     return status == CT_OK ? sum_rows(b) : status;

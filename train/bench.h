@@ -57,6 +57,7 @@ typedef struct ct_bench {
 typedef struct ct_bench_choice {
     const char *const *words;
     size_t             count;
+    double             round; /* seconds that a round of calls should last; of steps: thirty times as long */
 } ct_bench_choice;
 
 /* Is it the name of an op, of the step or of another, or "step"? */

@@ -16,6 +16,8 @@ extern const ct_command ct_command_bench;
 static char *no_config[] = {"model.stage=backbone", "data.path=none", "train.out=none"};
 static char *no_config_with_peer[] = {"device=cuda", "precision=bf16"};
 
+static const double ROUND = 0.01; /* seconds */
+
 typedef struct ct_bench_words {
     const char **ops;
     char       **config; /* CONFIG, if there is one, and key=value */
@@ -73,7 +75,7 @@ static ct_status run(int count, char **words) {
     ct_status status = sort_words(count, words, &arena, &sorted);
     if (status == CT_OK)
         status = ct_command_config(&ct_command_bench, sorted.config_count, sorted.config, &arena, &config);
-    if (status == CT_OK) status = ct_bench_run(&config, &(ct_bench_choice){sorted.ops, sorted.op_count}, &bench);
+    if (status == CT_OK) status = ct_bench_run(&config, &(ct_bench_choice){sorted.ops, sorted.op_count, ROUND}, &bench);
     if (status == CT_OK) {
         status = tell(&bench);
         ct_bench_free(&bench);
