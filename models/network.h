@@ -136,7 +136,7 @@ CT_NODISCARD ct_status ct_network_norm(ct_network *network);
 CT_NODISCARD ct_status ct_network_update(ct_network *network, const ct_adam *adam);
 
 /* The two ops that these are, grad_norm and adamw, as records. */
-void                   ct_network_update_records(const ct_network *network, const ct_adam *adam, ct_record out[2]);
+void ct_network_update_records(const ct_network *network, const ct_adam *adam, ct_record out[2]);
 
 /* All of that for the batch that was filled, as one: gradients from zero when it is the first of an update; norm and
  * update when it is the last. */

@@ -104,5 +104,5 @@ refuses 'inspect nothing' 2 "expected one file or folder" "$CANTUS" inspect
 refuses 'inspect a missing file' 1 "can't open" "$CANTUS" inspect "$T/none.mid"
 refuses 'inspect junk' 1 "$T/junk.mid: " "$CANTUS" inspect "$T/junk.mid"
 refuses 'inspect a folder of something else' 1 "neither a dataset" "$CANTUS" inspect "$T/midi"
-for c in prepare train generate inspect doctor; do check "$c --help" "$CANTUS" $c --help; done
+for c in prepare train generate inspect bench doctor; do check "$c --help" "$CANTUS" $c --help; done
 finish

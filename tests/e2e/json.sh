@@ -1,4 +1,4 @@
-# json.sh -- what programs read: inspect, doctor, evaluate and plan with --json, against golden files in tests/data/golden and
+# json.sh -- what programs read: inspect, doctor, evaluate, plan and bench with --json, against golden files in tests/data/golden and
 # against the fields that the folders' READMEs document. GOLDEN=write makes the golden files anew.
 . "$(dirname "$0")/library.sh"
 command -v python3 > /dev/null || { skip 'no python3: JSON'; finish; exit; }
@@ -29,6 +29,7 @@ json inspect-model infer/README.md "$CANTUS" inspect --json "$T/melody"
 json doctor infer/README.md env -u CANTUS_ISA -u CANTUS_GEMM -u OMP_NUM_THREADS "$CANTUS" doctor --json
 json checkpoint train/README.md cat "$(ls -d "$T"/melody/checkpoints/last-* | tail -1)/manifest.json"
 json plan train/README.md "$CANTUS" plan configs/demo-melody.yaml data.path="$T/data" --json --records
+json bench train/README.md "$CANTUS" bench configs/demo-melody.yaml model.layers=1 model.tokens=32 model.memory=32 train.batch=2 --json
 json evaluate models/README.md "$CANTUS" evaluate configs/evaluate.yaml data.path="$T/data" models.backbone="$T/backbone" \
     models.melody="$T/melody" interval.samples=20 --json
 # files of our own, to the last value; the path apart

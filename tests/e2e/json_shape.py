@@ -5,7 +5,7 @@ import sys
 
 FREE = {  # objects whose keys are data, not fields
     "measures", "difference", "ops", "stages", "environment", "splits", "memory_bytes",
-    "config", "files"}
+    "config", "files", "shape"}
 
 
 def walk(value, path, name, out):
