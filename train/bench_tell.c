@@ -128,8 +128,8 @@ static void set_rates(ct_json *o, double flops, double bytes, double least, doub
 
 static void set_timing(ct_json *o, const ct_timing *t) {
     ct_json_set(o, "seconds", ct_json_new_real(t->median));
-    ct_json_set(o, "least_seconds", ct_json_new_real(t->least));
-    ct_json_set(o, "most_seconds", ct_json_new_real(t->most));
+    ct_json_set(o, "fastest_seconds", ct_json_new_real(t->least));
+    ct_json_set(o, "slowest_seconds", ct_json_new_real(t->most));
 }
 
 static ct_json *row_json(const ct_bench_row *r) {
