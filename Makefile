@@ -313,8 +313,8 @@ $(B)/gpu/%: $(CUDA_LIBRARY) $(B)/tests/gpu/%.o $(B)/libalone.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) -rdynamic $(filter %.o,$^) $$(nm -D -u $(CUDA_LIBRARY) | sed -n 's/.* U \(ct_[a-z0-9_]*\)$$/-Wl,-u,\1/p') $(B)/libalone.a \
 		$(GPU_LIBS) $(OPENMP_LIBS) -lpthread -ldl -lm -o $@
-# They call what device.h has not, so the library is linked with them and not loaded when they run.
-$(B)/gpu/test_sdpa $(B)/gpu/test_instructions: GPU_LIBS := -L$(dir $(CUDA_LIBRARY)) -l:$(notdir $(CUDA_LIBRARY)) -Wl,-rpath,'$$ORIGIN/../..' \
+# It calls what device.h has not, so the library is linked with it and not loaded when it runs.
+$(B)/gpu/test_instructions: GPU_LIBS := -L$(dir $(CUDA_LIBRARY)) -l:$(notdir $(CUDA_LIBRARY)) -Wl,-rpath,'$$ORIGIN/../..' \
 	-Wl,-rpath-link,$(CUDA_LIB_DIR)
 $(B)/gpu/test_instructions: GPU_LIBS += -L$(CUDA_LIB_DIR) -Wl,-rpath,$(CUDA_LIB_DIR) -lcudart -lstdc++
 # Instructions, on the card by one program and on the emulator by another (tests/gpu/instructions): gpu/judge, and for `make test`

@@ -41,7 +41,7 @@ static ct_status run_round(const ct_device *d, ct_graph **graph, repeated *r, in
 
 static ct_status run_rounds(const ct_device *d, ct_graph **graph, repeated *r, double round, double once,
                             ct_timing *out) {
-    double    taken[ROUNDS];
+    double    taken[ROUNDS] = {0};
     const int rounds = once > VERY_LONG ? FEW_ROUNDS : ROUNDS;
     const int launches = (int)fmin(MOST_CALLS, fmax(1, round / (once * r->times)));
     for (int i = 0; i < rounds; i++) {

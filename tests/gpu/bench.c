@@ -3,55 +3,23 @@
  *
  *   bench ops [NAME ...]    each op: microseconds, TFLOP/s, GB/s, share of the larger of its two bounds
  *   bench steps             both shipped models and larger ones: ms a step, tokens a second, share of the bound
- *   bench profile           of a step of the larger ones: what each op of the first layer takes, and all of a kind
+ *   bench profile           of a step of the larger ones: what `cantus bench` says
  *
- * Times are of graphs that repeat an op, over enough launches to last; the median of several rounds. Bounds are
- * measured here: bytes by a device-to-device copy of 1 GiB, read and written; flops of products by the best square
- * product of cuBLASLt, of attention by that times the share that mma.sync has of the card's peak (train/gpu.c).
+ * Times are of graphs that repeat an op, over enough launches to last; the median of several rounds (kernels/timing.h).
+ * Bounds are measured here: bytes by a device-to-device copy of 1 GiB, read and written; flops of products by the best
+ * square product of cuBLASLt, of attention by that times the share that mma.sync has of the card's peak (train/gpu.c).
  */
+#include "train/bench.h"
 #include "core/rng.h"
 #include "on_gpu.h"
 
-#include "unit.h"
+/* Seconds of a call, many times as one graph. */
+static const double ROUND = 0.01;
 
-#include "songs_in_memory.h"
-#include "stopwatch.h"
-#include "train/gpu.h"
-#include "train/step.h"
-
-/* ---- a call, many times as one graph */
-typedef struct repeated {
-    ct_enqueue call;
-    void      *context;
-    int        times;
-} repeated;
-static ct_status repeat(void *context) {
-    const repeated *r = context;
-    for (int i = 0; i < r->times; i++) CT_TRY(r->call(r->context));
-    return CT_OK;
-}
-/* Seconds of a call. */
 static double time_of(ct_enqueue call, void *context) {
-    double taken[ROUNDS];
-    gpu_try(call(context));
-    gpu_try(gpu->wait());
-    double began = seconds();
-    gpu_try(call(context));
-    gpu_try(gpu->wait());
-    const double once = seconds() - began;
-    repeated     r = {call, context, once > 2e-3 ? 2 : 20};
-    ct_graph    *graph = NULL;
-    gpu_try(ct_device_replay(gpu, &graph, repeat, &r));
-    gpu_try(gpu->wait());
-    const int launches = (int)fmin(200, fmax(1, 0.01 / (once * r.times)));
-    for (int round = 0; round < ROUNDS; round++) {
-        began = seconds();
-        for (int i = 0; i < launches; i++) gpu_try(ct_device_replay(gpu, &graph, repeat, &r));
-        gpu_try(gpu->wait());
-        taken[round] = (seconds() - began) / (launches * r.times);
-    }
-    ct_device_forget(gpu, &graph);
-    return median(taken);
+    ct_timing taken;
+    gpu_try(ct_time_call(gpu, ROUND, true, call, context, &taken));
+    return taken.median;
 }
 
 /* ---- what the card reaches */
@@ -117,17 +85,16 @@ static double measure_product(ct_dtype dtype, int64_t n) {
 
 /* By its data sheet, else as measured. */
 static ct_gpu card;
-static void   find_card(void) {
-      const ct_gpu *known;
-      for (int place = 1; place <= CT_GPUS; place++) {
-          char name[32];
-          known = ct_gpu_at(place);
-          snprintf(name, sizeof name, "%.*s", (int)(strstr(known->name, " SXM") ? strcspn(known->name, " ") : 31),
-                   known->name);
-          if (strstr(ct_device_describe(gpu), name)) card = *known;
-    }
-      if (!card.name)
-        card = (ct_gpu){"measured", 0, reached.bytes, reached.bf16, reached.bf16 / 2, reached.fp32, reached.bf16, true};
+
+static void find_card(void) {
+    const ct_gpu *known = ct_gpu_named(ct_device_describe(gpu));
+    const ct_gpu  measured = {.name = "measured",
+                              .bytes = reached.bytes,
+                              .bf16 = reached.bf16,
+                              .tf32 = reached.bf16 / 2,
+                              .fp32 = reached.fp32,
+                              .bf16_by_mma = reached.bf16};
+    card = known ? *known : measured;
 }
 static void measure_card(void) {
     measure_copy();
@@ -192,10 +159,8 @@ static const op_case bench_cases[] = {
 
 /* The larger of the two times it takes at least. */
 static double bound_of(ct_op op, const ct_params *p, ct_dtype dtype) {
-    const bool   product = op == CT_OP_linear || op == CT_OP_linear_backward;
-    const bool   attention = op == CT_OP_attention || op == CT_OP_attention_backward;
-    const double rate = dtype != CT_BF16 ? card.fp32 : product ? card.bf16 : attention ? card.bf16_by_mma : card.fp32;
-    return fmax(ct_op_about(op)->flops(p) / rate, ct_op_bytes(op, p) / card.bytes);
+    const int precision = dtype == CT_BF16 ? CT_PRECISION_BF16 : CT_PRECISION_FP32;
+    return fmax(ct_op_about(op)->flops(p) / ct_gpu_rate(&card, op, precision), ct_op_bytes(op, p) / card.bytes);
 }
 
 /* Segments as music has them, about four rows each, the memory's before the tokens'. */
@@ -212,6 +177,8 @@ static void bench_op(const op_case *c, ct_dtype dtype) {
         set_segments(&host, "segment_key", p->tokens, p->memory / 4);
         if (p->memory) set_segments(&host, "segment_memory", p->memory, 0);
     }
+    if (c->op == CT_OP_attention_decode) /* the whole cache is seen, as it is counted */
+        memset(array_of(&host, field_index(host.info, "first")), 0, (size_t)c->params.attention_decode.batch * 4);
     gpu_arrays g = gpu_take(&host, 0, -1);
     op_call    call = {c->op, &g.params};
     double     t = time_of(run_op, &call), flops = host.info->flops(&host.params);
@@ -238,75 +205,37 @@ static const bench_model models[] = {
      {MELODY_MODEL, "model.layers=8", "model.width=512", "model.heads=8", "model.feed_forward=2048", "train.batch=64"}},
 };
 
-/* A few steps of it, so that its memory is full. */
-static void begin_model(const bench_model *b, const char *precision, const ct_dataset *songs, ct_arena *arena,
-                        ct_train_config *c, ct_stepper *s) {
-    const char *words[16] = {"data.path=none", "train.out=none", "device=cuda", precision};
-    size_t      count = 4;
+static ct_arena configs;
+
+static void bench_model_with(const bench_model *b, const char *precision, const ct_bench_choice *choice,
+                             ct_bench *out) {
+    const char     *words[16] = {"data.path=none", "train.out=none", "device=cuda", precision};
+    size_t          count = 4;
+    ct_train_config c;
     for (int i = 0; i < 8 && b->words[i]; i++) words[count++] = b->words[i];
-    gpu_try(ct_config_read(&ct_train_schema, NULL, words, count, arena, c));
-    gpu_try(ct_stepper_open(c, songs, false, s));
-    for (int i = 0; i < 5; i++) gpu_try(ct_stepper_step(s));
-    gpu_try(ct_stepper_settle(s));
+    gpu_try(ct_config_read(&ct_train_schema, NULL, words, count, &configs, &c));
+    gpu_try(ct_bench_run(&c, choice, out));
 }
 
-/* Each op of the first layer, and those of none, by itself; of other layers they are the same. */
-static void profile(const bench_model *b, const ct_dataset *songs) {
-    ct_arena        arena = {0};
-    ct_train_config c;
-    ct_stepper      s;
-    double          all[CT_OP_COUNT] = {0}, sum = 0;
-    begin_model(b, "precision=bf16", songs, &arena, &c, &s);
-    gpu = s.device;
-    const ct_record_list *const lists[] = {&s.network.forward, &s.network.backward, &s.network.after};
-    printf("%s\n", b->name);
-    for (int l = 0; l < 3; l++)
-        for (size_t i = 0; i < lists[l]->count; i++) {
-            const ct_record *r = &lists[l]->at[i];
-            if (r->layer > 0) continue;
-            op_call      call = {r->op, &r->params};
-            const double t = time_of(run_op, &call), times = r->layer < 0 ? 1 : (double)c.model.layers;
-            all[r->op] += t * times;
-            sum += t * times;
-            printf("  %-22s %-26s %9.1f us x %2.0f %5.0f%% of its bound\n", ct_op_about(r->op)->name,
-                   r->label ? r->label : "", t * 1e6, times, 100 * bound_of(r->op, &r->params, s.network.dtype) / t);
-        }
-    for (int op = 0; op < CT_OP_COUNT; op++)
-        if (all[op] > 0)
-            printf("  %-22s %9.2f ms %5.1f%%\n", ct_op_about((ct_op)op)->name, all[op] * 1e3, 100 * all[op] / sum);
-    ct_stepper_close(&s);
-    ct_arena_free(&arena);
+static void profile(const bench_model *b) {
+    ct_bench found;
+    bench_model_with(b, "precision=bf16", &(ct_bench_choice){.round = ROUND}, &found);
+    ct_bench_print(&found);
+    ct_bench_free(&found);
 }
 
-static void bench_steps(const bench_model *b, const char *precision, const ct_dataset *songs) {
-    ct_arena        arena = {0};
-    ct_train_config c;
-    ct_stepper      s;
-    double          taken[ROUNDS];
-    begin_model(b, precision, songs, &arena, &c, &s);
-    double began = seconds();
-    gpu_try(ct_stepper_step(&s));
-    gpu_try(ct_stepper_settle(&s));
-    const int steps = (int)fmin(200, fmax(2, 0.3 / (seconds() - began)));
-    for (int round = 0; round < ROUNDS; round++) {
-        began = seconds();
-        for (int i = 0; i < steps; i++) gpu_try(ct_stepper_step(&s));
-        gpu_try(ct_stepper_settle(&s));
-        taken[round] = (seconds() - began) / steps;
-    }
-    const double t = median(taken), tokens = (double)(c.batch * c.model.tokens);
-    double       bound = 0;
-    for (int l = 0; l < 3; l++) {
-        const ct_record_list *list = l == 0 ? &s.network.forward : l == 1 ? &s.network.backward : &s.network.after;
-        for (size_t i = 0; i < list->count; i++)
-            bound += bound_of(list->at[i].op, &list->at[i].params, s.network.dtype);
-    }
-    printf("  %-28s %-15s %8.3f ms a step %10.0f tokens/s %7.1f TFLOP/s %4.0f%% (fastest %.3f, slowest %.3f ms)\n",
-           b->name, precision, t * 1e3, tokens / t, s.network.flops / t * 1e-12, 100 * bound / t, taken[0] * 1e3,
-           taken[ROUNDS - 1] * 1e3);
+static void bench_steps(const bench_model *b, const char *precision) {
+    const char *const step[] = {"step"};
+    ct_bench          found;
+    bench_model_with(b, precision, &(ct_bench_choice){step, 1, ROUND}, &found);
+    const ct_timing *t = &found.step[CT_BENCH_GRAPH];
+    printf(
+        "  %-28s %-15s %8.3f ms a step %10.0f tokens/s %7.1f TFLOP/s %4.0f%% (fastest %.3f, slowest %.3f ms; op by op "
+        "%.3f ms)\n",
+        b->name, precision, t->median * 1e3, (double)found.tokens / t->median, found.flops / t->median * 1e-12,
+        100 * found.least / t->median, t->least * 1e3, t->most * 1e3, found.step[CT_BENCH_EAGER].median * 1e3);
     fflush(stdout);
-    ct_stepper_close(&s);
-    ct_arena_free(&arena);
+    ct_bench_free(&found);
 }
 
 static bool wanted(const char *name, int count, char **names) {
@@ -328,16 +257,14 @@ int main(int argc, char **argv) {
                 bench_op(&bench_cases[i], dtype ? CT_F32 : CT_BF16);
         return 0;
     }
-    ct_dataset songs;
-    ct_device_close(gpu);
-    songs_in_memory(&songs, 96, 60, 90);
+    ct_device_close(gpu); /* each model opens its own */
     const bool profiles = !strcmp(argv[1], "profile");
-    for (size_t i = CT_COUNT(models) / 2; i < CT_COUNT(models) && profiles; i++) profile(&models[i], &songs);
+    for (size_t i = CT_COUNT(models) / 2; i < CT_COUNT(models) && profiles; i++) profile(&models[i]);
     for (size_t i = 0; i < CT_COUNT(models) && !profiles; i++) {
-        bench_steps(&models[i], "precision=bf16", &songs);
-        bench_steps(&models[i], "precision=tf32", &songs);
-        bench_steps(&models[i], "precision=fp32", &songs);
+        bench_steps(&models[i], "precision=bf16");
+        bench_steps(&models[i], "precision=tf32");
+        bench_steps(&models[i], "precision=fp32");
     }
-    ct_arena_free(&songs.arena);
+    ct_arena_free(&configs);
     return 0;
 }
