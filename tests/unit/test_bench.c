@@ -175,6 +175,30 @@ static void cards_by_their_drivers_names(void **state) {
     }
 }
 
+/* The longer of what flops take at the op's own rate and bytes at the memory's; of a pair the longest of three. */
+static void bounds_by_a_data_sheet(void **state) {
+    (void)state;
+    static char   x[1], y[1], z[1];
+    const ct_gpu *card = ct_gpu_at(2); /* H100 */
+    ct_record     product = {
+            CT_OP_linear, 0, "up", {.linear = {.rows = 1 << 14, .in = 4096, .out = 4096, .x = x, .w = x, .y = y}}};
+    ct_record after = {CT_OP_gelu, 0, "gelu", {.gelu = {.rows = 1 << 14, .width = 4096, .x = y, .y = z}}};
+    product.params.dtype = after.params.dtype = CT_BF16;
+    const double flops = 2.0 * (1 << 14) * 4096 * 4096, more = 15.0 * (1 << 14) * 4096;
+    assert_true(ct_gpu_least(card, &product, NULL, CT_PRECISION_BF16) == flops / card->bf16);
+    assert_true(ct_gpu_least(card, &product, NULL, CT_PRECISION_TF32) == flops / card->tf32);
+    assert_true(ct_gpu_least(card, &product, NULL, CT_PRECISION_FP32) == flops / card->fp32);
+    assert_true(ct_gpu_least(card, &after, NULL, CT_PRECISION_BF16) == 2.0 * 2 * (1 << 14) * 4096 / card->bytes);
+    assert_true(more / card->fp32 < flops / card->bf16);
+    assert_true(ct_gpu_least(card, &product, &after, CT_PRECISION_BF16) == flops / card->bf16);
+    product.params.linear.in = 1;
+    const double bytes = 2.0 * ((1 << 14) + 4096 + 2.0 * (1 << 14) * 4096);
+    assert_true(ct_gpu_least(card, &product, &after, CT_PRECISION_BF16) == bytes / card->bytes);
+    assert_true(ct_gpu_rate(card, CT_OP_attention, CT_PRECISION_BF16) == card->bf16_by_mma);
+    assert_true(ct_gpu_rate(card, CT_OP_attention, CT_PRECISION_TF32) == card->fp32);
+    assert_null(ct_gpu_at(0));
+}
+
 /* ---- a step */
 static ct_train_config config_of(const char *stage, const char *more, const char *again) {
     const char     *words[] = {"data.path=/nowhere",
@@ -403,6 +427,7 @@ int main(void) {
         cmocka_unit_test(a_call_that_fails_is_told_of),
         cmocka_unit_test(words_are_ops),
         cmocka_unit_test(cards_by_their_drivers_names),
+        cmocka_unit_test(bounds_by_a_data_sheet),
         cmocka_unit_test(rows_are_the_step),
         cmocka_unit_test(repeating_spoils_nothing),
         cmocka_unit_test(words_restrict),
