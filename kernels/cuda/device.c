@@ -222,12 +222,12 @@ ct_status ct_cuda_device_open(const ct_device_choice *choice, const ct_device **
                          .event_record = event_record,
                          .event_wait = event_wait,
                          .queue_wait = queue_wait,
-                         .plan = plan,
-                         .planned = ct_cuda_algorithms_planned,
-                         .log_softmax = log_softmax,
                          .peer_open = peer_open,
                          .peer_run = ct_cuda_peer_run,
                          .peer_close = ct_cuda_peer_close,
+                         .plan = plan,
+                         .planned = ct_cuda_algorithms_planned,
+                         .log_softmax = log_softmax,
                          .replay = each ? NULL : replay, /* nothing can be waited for while it is recorded */
                          .graph_free = graph_free,
                          .close = close_gpu};

@@ -331,7 +331,8 @@ static void training_configs_come_back(void **state) {
         "cuda.algorithms=its own/file.json",
         "check.against=cpu",
         "check.share=0.125",
-        "gpu=H100"};
+        "gpu=H100",
+        "peer=cudnn"};
     memset(&c, 0, sizeof c);
     memset(&again, 0, sizeof again);
     if (ct_config_read(&ct_train_schema, NULL, words, CT_COUNT(words), &arena, &c) != CT_OK)
