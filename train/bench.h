@@ -3,9 +3,9 @@
  * The step is that of the config, on its device and in its precision, over a song that is made up (made_up.h): no
  * dataset is read, and the song is longer than window and memory, so that attention sees all that its flops count.
  * After steps that fill the memory each op is repeated over the arrays as they are (kernels/timing.h), with a learning
- * rate of 0, and without check.against. What an op would write over what it reads goes beside it: the thousandth call computes what the first did.
- * Two ops that the device takes as one are timed as one. Records of one label that differ in their layer alone are
- * timed once, and counted.
+ * rate of 0, and without check.against. What an op would write over what it reads goes beside it: the thousandth call
+ * computes what the first did. Two ops that the device takes as one are timed as one. Records of one label that differ
+ * in their layer alone are timed once, and counted.
  *
  * Owner: the bench, until ct_bench_free; the config must outlive it. Fails: CT_EUSAGE for an op that the step has not,
  * or a peer that there can't be; CT_EFAIL with the device, the peer or results that differ from its; CT_ESTOP.
