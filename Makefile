@@ -1,6 +1,6 @@
 # Cantus: one non-recursive Makefile. `make help` lists the targets, `make config` what was found.
 #
-# Variables: PROFILE=release|debug|asan|tsan|fuzz  CC=gcc|clang  CUDA=0|1  V=1 (show commands)  PREFIX=/usr/local
+# Variables: PROFILE=release|debug|asan|tsan|fuzz  CC=gcc|clang  CUDA=0|1  MPI=0  V=1 (show commands)  PREFIX=/usr/local
 
 PROFILE ?= release
 PREFIX  ?= /usr/local
@@ -25,12 +25,12 @@ GOALS := $(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))
 
 # ---------------------------------------------------------------- what this machine has (probed by compiling and linking)
 # build/config.mk says, for each feature, 1 or nothing, its flags, and why not. Made anew when the prober or CC changes.
-CONFIG := build/config-$(notdir $(firstword $(CC)))$(if $(CUDA),-cuda$(CUDA)).mk
+CONFIG := build/config-$(notdir $(firstword $(CC)))$(if $(CUDA),-cuda$(CUDA))$(if $(MPI),-mpi$(MPI)).mk
 NEEDS_CONFIG := $(filter-out help fuzz clean format config-help deps reference,$(GOALS))
 ifneq ($(NEEDS_CONFIG),)
 $(CONFIG): third_party/probe Makefile
 	@mkdir -p build
-	@CC='$(CC)' CUDA='$(CUDA)' third_party/probe > $@
+	@CC='$(CC)' CUDA='$(CUDA)' MPI='$(MPI)' third_party/probe > $@
 -include $(CONFIG)
 endif
 # Programs for a GPU ask for none of the libraries.
@@ -66,7 +66,8 @@ ALL_CFLAGS := $(STD) $(WARN) $(OPT_$(PROFILE)) $(CFLAGS) $(OPENMP_CFLAGS) $(DEP_
 LIBS    := $(LD_$(PROFILE)) $(OPENMP_LIBS) $(DEP_LIBS) -lpthread -ldl -lm
 
 # ---------------------------------------------------------------- sources
-SRC := $(filter-out core/main.c,$(wildcard core/*.c core/music/*.c core/data/*.c kernels/*.c models/*.c train/*.c infer/*.c))
+SRC := $(filter-out core/main.c kernels/comm_mpi.c,$(wildcard core/*.c core/music/*.c core/data/*.c kernels/*.c models/*.c train/*.c infer/*.c))
+# (kernels/comm_mpi.c goes into a library of its own, below)
 # kernels/cpu is compiled once for each instruction set; kernels/reference once for each precision.
 CPU_SRC := $(wildcard kernels/cpu/*.c)
 REF_SRC := $(wildcard kernels/reference/*.c)
@@ -83,6 +84,9 @@ OBJ := $(SRC:%.c=$(B)/%.o) \
 LIB := $(B)/libcantus.a
 UNIT_SRC := $(wildcard tests/unit/*.c)
 UNIT := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
+# programs that several processes are started of (tests/mpi.sh)
+RANKS_SRC := $(wildcard tests/mpi/*.c)
+RANKS := $(RANKS_SRC:tests/mpi/%.c=$(B)/mpi/%)
 TOOL_SRC := $(wildcard tests/tools/*.c)
 TOOLS := $(TOOL_SRC:tests/tools/%.c=$(B)/tools/%)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
@@ -231,6 +235,14 @@ $(B)/%.nvcc.o: %.cu $(STAMP).nvcc | $(CONFIG) $(REQUIRE)
 	$(call say,NVCC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(NVCC) $(NVCC_FLAGS) $(NVCC_HOST) $(GENCODE) -MMD -MP -c $< -o $@
+# What needs MPI, which the program loads when it was started as one of several.
+MPI_LIBRARY := $(if $(MPI_LIBS),$(dir $(BIN))libcantus_mpi.so)
+MPI_OBJ := $(B)/kernels/comm_mpi.o
+$(MPI_OBJ): ALL_CFLAGS += -fPIC $(MPI_CFLAGS)
+all: $(MPI_LIBRARY)
+$(MPI_LIBRARY): $(MPI_OBJ)
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared $^ $(LD_$(PROFILE)) $(MPI_LIBS) -o $@
 define ptx_rule
 $(B)/tests/ptx/sm_$(1)/$(basename $(notdir $(2))).ptx: $(2) $(STAMP).ptx | $(CONFIG) $(REQUIRE)
 	$$(call say,PTX,"$$< (sm_$(1))")
@@ -342,6 +354,11 @@ $(B)/tests/%: tests/unit/%.c $(LIB) $(STAMP)
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests -MMD -MP $< $(LIB) $(LIBS) $(CMOCKA_LIBS) -o $@
+# -rdynamic: for the library that they load
+$(B)/mpi/%: tests/mpi/%.c $(LIB) $(STAMP)
+	$(call say,TEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -rdynamic $(ALL_CFLAGS) -Itests -MMD -MP $< $(LIB) $(LIBS) -o $@
 $(B)/tools/%: tests/tools/%.c $(LIB) $(STAMP)
 	$(call say,TOOL,$@)
 	@mkdir -p $(@D)
@@ -351,7 +368,7 @@ $(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(filter %.o,$(FUZZ_MAIN)) $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $< $(FUZZ_MAIN) $(LIB) $(LIBS) -o $@
 
--include $(OBJ:.o=.d) $(B)/core/main.d $(UNIT:=.d) $(TOOLS:=.d) $(FUZZ_OBJ:.o=.d)
+-include $(OBJ:.o=.d) $(B)/core/main.d $(MPI_OBJ:.o=.d) $(UNIT:=.d) $(RANKS:=.d) $(TOOLS:=.d) $(FUZZ_OBJ:.o=.d)
 -include $(patsubst %.o,%.d,$(EMULATOR_OBJ) $(EMULATED_OBJ) $(PTX_FRONT_END) $(NVCC_OBJ) $(STANDIN_OBJ) $(STANDIN_TEST_OBJ) $(CUDA_OBJ)) $(PTX:.ptx=.d) $(PTXAS:.txt=.d)
 -include $(patsubst %.o,%.d,$(GPU_SRC:%.c=$(B)/%.o) $(ALONE_OBJ) $(ON_CARD) $(JUDGE))
 
@@ -372,7 +389,7 @@ test test-all test-cuda test-faults test-kernels mutants: INSTALL := --tests
 test: ready ## unit and end-to-end tests (installs what is missing)
 	@$(MAKE) --no-print-directory test-run
 tools: $(TOOLS) ## measuring tools under build/<profile>/tools
-test-build: all $(UNIT) $(EMULATED) $(GPU_PROGRAMS) $(STANDINS) $(STANDIN_BIN) $(if $(PTX),$(B)/tests/kernels_report $(B)/tests/judge_ptx) $(NVCC_OBJ) $(CUDA_OBJ) $(TOOLS) $(FUZZERS)
+test-build: all $(UNIT) $(RANKS) $(EMULATED) $(GPU_PROGRAMS) $(STANDINS) $(STANDIN_BIN) $(if $(PTX),$(B)/tests/kernels_report $(B)/tests/judge_ptx) $(NVCC_OBJ) $(CUDA_OBJ) $(TOOLS) $(FUZZERS)
 test-run: test-build
 	@tests/run $(BIN) $(B)
 test-all: ready ## also what takes long: accuracy on real music, sanitizers, training against the count model
@@ -449,18 +466,20 @@ $(VENV)/ready: tests/reference/requirements.txt
 lint: ## house rules, formatting
 	@third_party/lint
 tidy: $(CONFIG) ## clang-tidy and cppcheck (some minutes); FILES='a.c b.cu': only these
-	@CXX='$(ALL_CXXFLAGS)' CU='$(PRAGMAS)' CPU='$(ISA_$(TIDY_ISA)) -DCT_ISA=$(TIDY_ISA)' REFERENCE='-DCT_REAL=double' CUDA='$(CUDA_CFLAGS)' FILES='$(FILES)' third_party/tidy $(ALL_CFLAGS) $(NAMES)
+	@CXX='$(ALL_CXXFLAGS)' CU='$(PRAGMAS)' CUDA='$(CUDA_CFLAGS)' MPI='$(MPI_CFLAGS)' CPU='$(ISA_$(TIDY_ISA)) -DCT_ISA=$(TIDY_ISA)' REFERENCE='-DCT_REAL=double' \
+		FILES='$(FILES)' third_party/tidy $(ALL_CFLAGS) $(NAMES)
 TIDY_ISA := $(or $(filter avx2,$(ISAS)),base)
 format: ## rewrite the sources as .clang-format says
 	@clang-format -i $$(git ls-files '*.c' '*.h' '*.cpp' '*.cu')
 readme: $(BIN) ## rewrite the table of config keys in README.md from the program
 	@third_party/readme $(BIN)
 
-install: $(BIN) $(CUDA_LIBRARY) ## install the program and its configs below PREFIX
+install: $(BIN) $(CUDA_LIBRARY) $(MPI_LIBRARY) ## install the program and its configs below PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/cantus/configs
 	install -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/cantus
 	install -m 644 configs/*.yaml $(DESTDIR)$(PREFIX)/share/cantus/configs
 	$(if $(CUDA_LIBRARY),install -D -m 755 $(CUDA_LIBRARY) $(DESTDIR)$(PREFIX)/lib/cantus/libcantus_cuda.so)
+	$(if $(MPI_LIBRARY),install -D -m 755 $(MPI_LIBRARY) $(DESTDIR)$(PREFIX)/lib/cantus/libcantus_mpi.so)
 config: $(CONFIG) ## what was found on this machine, and why not
 	@sed -n 's/^#: //p' $(CONFIG)
 clean: ## remove everything built

@@ -45,7 +45,8 @@ bool                   ct_comm_expected(void);
 /* Meets the other ranks. CT_EUSAGE when the environment contradicts itself or the config; CT_EFAIL when the library is
  * missing, with what to install, or others don't come. No thread that might fork or exec may be running. */
 CT_NODISCARD ct_status ct_comm_open(const ct_dist_choice *choice, ct_comm **out);
-/* Waits for the other ranks to do the same, unless something failed before; CT_EFAIL when they don't. NULL: nothing. */
+/* Waits for the other ranks to do the same; CT_EFAIL when they don't. Once something has failed it waits for nobody,
+ * and leaves the message as it is. NULL: nothing. */
 CT_NODISCARD ct_status ct_comm_close(ct_comm *comm);
 /* Among several ranks: prints the message with this rank's name, and ends them all within seconds; it does not return
  * then, unless the communicator itself has failed (the others find that out by themselves). Among one it does nothing.

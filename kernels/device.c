@@ -1,12 +1,9 @@
 /* device.c -- see device.h. */
 #include "kernels/device.h"
 
-#include <dlfcn.h>
-#include <libgen.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "kernels/library.h"
+
 #include <string.h>
-#include <unistd.h>
 
 const ct_device *ct_device_cpu(void) {
     static ct_device cpu = {.name = "cpu"};
@@ -17,40 +14,11 @@ const ct_device *ct_device_cpu(void) {
 /* ---- a GPU's library */
 typedef ct_status (*ct_opener)(const ct_device_choice *choice, const ct_device **out);
 
-/* Beside the program, or where make install puts it. */
-static void library_path(char *path, size_t size) {
-    const char *asked = getenv("CANTUS_CUDA_LIBRARY"), *folder;
-    char        self[3000];
-    ssize_t     length = readlink("/proc/self/exe", self, sizeof self - 1);
-    self[length < 0 ? 0 : length] = 0;
-    folder = length < 0 ? "." : dirname(self);
-    snprintf(path, size, "%s", asked ? asked : "");
-    if (asked && *asked) return;
-    snprintf(path, size, "%s/libcantus_cuda.so", folder);
-    if (access(path, R_OK) != 0) snprintf(path, size, "%s/../lib/cantus/libcantus_cuda.so", folder);
-}
-
-/* A program may have it built in. */
-static ct_status find_opener(ct_opener *out) {
-    static const char entry[] = "ct_cuda_device_open";
-    char              path[4096];
-    void             *symbol = dlsym(RTLD_DEFAULT, entry);
-    library_path(path, sizeof path);
-    if (!symbol) {
-        void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL); /* stays loaded */
-        if (!library)
-            return ct_fail(CT_EFAIL, "its library can't be loaded: %s (hint: make CUDA=1 builds it; device: cpu)",
-                           dlerror());
-        symbol = dlsym(library, entry);
-    }
-    if (!symbol) return ct_fail(CT_EFAIL, "%s is not this program's library (hint: CANTUS_CUDA_LIBRARY)", path);
-    memcpy(out, &symbol, sizeof *out);
-    return CT_OK;
-}
-
 static ct_status open_cuda(const ct_device_choice *choice, const ct_device **out) {
-    ct_opener open = NULL;
-    CT_TRY(find_opener(&open));
+    static const ct_library library = {"CANTUS_CUDA_LIBRARY", "libcantus_cuda.so", "ct_cuda_device_open",
+                                       "make CUDA=1 builds it; device: cpu", false};
+    ct_opener               open = NULL;
+    CT_TRY(ct_library_find(&library, (void *)&open));
     CT_ASSERT(open);
     return open(choice, out);
 }
