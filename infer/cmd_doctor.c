@@ -2,6 +2,7 @@
 #include "core/command.h"
 #include "core/json.h"
 #include "core/version.h"
+#include "kernels/comm.h"
 #include "kernels/device.h"
 
 #include <stdio.h>
@@ -16,6 +17,7 @@ typedef struct ct_facts { /* what was found */
     bool   gpu;          /* one that `device: cuda` would take */
     char   cuda[512];    /* it, or why there is none */
     char   cudnn[512];   /* its second opinion, or why there is none; "": no GPU */
+    char   mpi[512];     /* it, or why there is none */
 } ct_facts;
 
 static ct_facts find_facts(void) {
@@ -39,6 +41,7 @@ static ct_facts find_facts(void) {
         snprintf(found.cudnn, sizeof found.cudnn, "%s", second ? by : ct_message());
         ct_device_close(gpu);
     }
+    if (ct_comm_mpi(found.mpi, sizeof found.mpi) != CT_OK) snprintf(found.mpi, sizeof found.mpi, "%s", ct_message());
     found.online = sysconf(_SC_NPROCESSORS_ONLN);
     found.memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGE_SIZE);
     found.gemm = ct_cpu_measure_gemm();
@@ -51,6 +54,7 @@ static const struct {
                  {"CANTUS_GEMM", "own: our loops in place of the library's"},
                  {"CANTUS_CUDA_LIBRARY", "the GPU's library, in place of the one beside the program"},
                  {"CANTUS_CUDNN_LIBRARY", "cuDNN, in place of the libcudnn.so.9 that the system finds"},
+                 {"CANTUS_MPI_LIBRARY", "the library for MPI, in place of the one beside the program"},
                  {"CANTUS_CUDA_SYNC", "1: each op on the GPU is waited for"},
                  {"CUDA_VISIBLE_DEVICES", "which GPUs the driver shows"},
                  {"OMP_NUM_THREADS", "sets the threads"},
@@ -68,6 +72,7 @@ static void print_facts(const ct_facts *found) {
     printf("matrices    %s, %.0f GFLOP/s (fp32, 512 x 512 x 512)\n", ct_cpu_gemm(), found->gemm / 1e9);
     printf("GPU         %s\n", found->cuda);
     if (found->gpu) printf("evaluation  %s\n", found->cudnn);
+    printf("MPI         %s\n", found->mpi);
 }
 
 static ct_status print_facts_json(const ct_facts *found) {
@@ -89,6 +94,7 @@ static ct_status print_facts_json(const ct_facts *found) {
     ct_json_set(root, "gpu", ct_json_new_bool(found->gpu));
     ct_json_set(root, "cuda", ct_json_new_text(found->cuda));
     if (found->gpu) ct_json_set(root, "cudnn", ct_json_new_text(found->cudnn));
+    ct_json_set(root, "mpi", ct_json_new_text(found->mpi));
     ct_json_set(root, "environment", environment);
     return ct_json_say(root);
 }

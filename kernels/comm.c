@@ -305,14 +305,28 @@ static ct_status run(ct_comm *comm, const ct_call *call) {
 }
 
 /* ---- opening and closing */
+/* entry: a function of it, and where the pointer to that goes */
+static ct_status find_mpi(const char *entry, void *function) {
+    const ct_library mpi = {"CANTUS_MPI_LIBRARY", "libcantus_mpi.so", entry,
+                            "install libopenmpi-dev and openmpi-bin, then make; or dist.bootstrap: tcp", true};
+    return ct_library_find(&mpi, function);
+}
+
+ct_status ct_comm_mpi(char *text, size_t room) {
+    void (*version)(char *, size_t) = NULL;
+    CT_TRY(find_mpi("ct_mpi_version", (void *)&version));
+    CT_ASSERT(version);
+    version(text, room);
+    return CT_OK;
+}
+
 static ct_status find_opener(const ct_world *world, ct_link_opener *out) {
-    static const ct_library mpi = {"CANTUS_MPI_LIBRARY", "libcantus_mpi.so", "ct_mpi_link_open",
-                                   "install libopenmpi-dev and openmpi-bin, then make; or dist.bootstrap: tcp", true};
+    static const char entry[] = "ct_mpi_link_open";
     *out = ct_tcp_link_open;
     if (world->bootstrap != CT_BOOT_MPI) return CT_OK;
-    if (!world->variable) return ct_context(ct_library_find(&mpi, (void *)out), "dist.bootstrap: mpi");
-    return ct_context(ct_library_find(&mpi, (void *)out), "this is one of %d processes (%s), which meet by MPI",
-                      world->size, world->variable);
+    if (!world->variable) return ct_context(find_mpi(entry, (void *)out), "dist.bootstrap: mpi");
+    return ct_context(find_mpi(entry, (void *)out), "this is one of %d processes (%s), which meet by MPI", world->size,
+                      world->variable);
 }
 
 typedef struct introduction {

@@ -42,6 +42,8 @@ typedef struct ct_comm {
 
 /* Is this process one of several, by its environment? For what is to be decided before a config is read. */
 bool                   ct_comm_expected(void);
+/* Which MPI it would be, in words. CT_EFAIL where there is none, saying what to install. */
+CT_NODISCARD ct_status ct_comm_mpi(char *text, size_t room);
 /* Meets the other ranks. CT_EUSAGE when the environment contradicts itself or the config; CT_EFAIL when the library is
  * missing, with what to install, or others don't come. No thread that might fork or exec may be running. */
 CT_NODISCARD ct_status ct_comm_open(const ct_dist_choice *choice, ct_comm **out);

@@ -55,6 +55,8 @@ enum { CT_LINK_BYTES = 64 << 20 };
 
 typedef ct_status (*ct_link_opener)(const ct_world *world, double timeout, ct_link **out);
 CT_NODISCARD ct_status ct_mpi_link_open(const ct_world *world, double timeout, ct_link **out); /* in its library */
+/* In the same library, and callable at any time. Which MPI it is, on one line. */
+void                   ct_mpi_version(char *text, size_t room);
 CT_NODISCARD ct_status ct_tcp_link_open(const ct_world *world, double timeout, ct_link **out);
 
 /* To be asked for all the time in an exchange. CT_EFAIL: end it. */

@@ -136,6 +136,13 @@ static ct_status make(int rank, int size, double timeout, ct_link **out) {
     return ct_fail(CT_ENOMEM, "out of memory: a link by MPI between %d ranks", size);
 }
 
+void ct_mpi_version(char *text, size_t room) {
+    char words[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+    int  length = 0;
+    MPI_Get_library_version(words, &length);
+    snprintf(text, room, "%.*s", (int)strcspn(words, ",\n"), words);
+}
+
 ct_status ct_mpi_link_open(const ct_world *world, double timeout, ct_link **out) {
     int provided, rank, size;
     *out = NULL;

@@ -43,6 +43,9 @@ refuses "no library for MPI" 1 'this is one of 4 processes (OMPI_COMM_WORLD_SIZE
 refuses "... says what to install" 1 'install libopenmpi-dev and openmpi-bin' \
     env CANTUS_MPI_LIBRARY=/none/lib.so PMI_SIZE=4 PMI_RANK=0 "$T/ranks" right
 
+doctor_says() { CANTUS_MPI_LIBRARY=$1 "$CANTUS" doctor | grep -q "^MPI  *$2"; }
+check "doctor says what to install" doctor_says /none/lib.so 'its library can.t be loaded: /none/lib.so.*libopenmpi-dev'
+
 # ---- by TCP
 for n in 2 3 4; do check "$n ranks by TCP" right by_tcp "$n"; done
 refuses "nobody else comes" 1 'waiting for rank 1-2 to connect' env WORLD_SIZE=3 RANK=0 MASTER_ADDR=localhost MASTER_PORT=$((30100 + RANDOM % 900)) "$T/ranks" right dist.timeout=0.5
@@ -70,6 +73,7 @@ if ! command -v mpirun > /dev/null; then skip "ranks by MPI: no mpirun (package 
 elif [ ! -f "$CANTUS_MPI_LIBRARY" ]; then skip "ranks by MPI: no ${CANTUS_MPI_LIBRARY##*/} (package libopenmpi-dev, then make)"
 else
     for n in 1 2 3 4; do check "$n ranks by MPI" right by_mpi "$n"; done
+    check "doctor names it" doctor_says '' '[A-Z].*[0-9]'
     check "a world of one that MPI was asked for" "$T/ranks" right dist.bootstrap=mpi
     refuses "a world of one that should be four" 1 'OMPI_COMM_WORLD_SIZE says 4 processes, MPI sees 1' \
         env OMPI_COMM_WORLD_SIZE=4 OMPI_COMM_WORLD_RANK=0 "$T/ranks" right
