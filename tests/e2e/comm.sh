@@ -67,6 +67,15 @@ strangers() { # two jobs at one place: the second one's rank 1 is sent away, and
 }
 check "by TCP, a rank of another job" strangers
 unset WORLD_SIZE MASTER_ADDR MASTER_PORT
+by_srun() { # as srun without a plugin for MPI would start them; the first host of that list is localhost
+    local i code=0 pids=()
+    for i in 0 1 2; do
+        env SLURM_JOB_ID=$$ SLURM_STEP_ID=0 SLURM_NTASKS=3 SLURM_PROCID=$i SLURM_STEP_NODELIST='localhos[t-u,v],other' timeout 60 "$T/ranks" "$@" & pids+=($!)
+    done
+    for i in "${pids[@]}"; do wait "$i" || code=$?; done
+    return $code
+}
+check "tasks of srun" right by_srun
 
 # ---- by MPI
 if ! command -v mpirun > /dev/null; then skip "ranks by MPI: no mpirun (package openmpi-bin)"
@@ -77,6 +86,9 @@ else
     check "a world of one that MPI was asked for" "$T/ranks" right dist.bootstrap=mpi
     refuses "a world of one that should be four" 1 'OMPI_COMM_WORLD_SIZE says 4 processes, MPI sees 1' \
         env OMPI_COMM_WORLD_SIZE=4 OMPI_COMM_WORLD_RANK=0 "$T/ranks" right
+    never() { [ "$OMPI_COMM_WORLD_RANK" = 3 ] && exec sleep 30; exec "$T/ranks" right dist.timeout=1; }
+    export -f never; export T
+    refuses "by MPI, one never starts" 1 'the library has not come back for 3' timeout 20 tests/mpi.sh 4 bash -c never
     check "by MPI, one is stopped" ends by_mpi stop 9 'rank [0-2] of 4 on .*: all_reduce number 4 (280000 bytes): nothing from rank 3 (.*) for 2.0 s'
     check "by MPI, one hangs" ends by_mpi late 9 'all_reduce number 4 (280000 bytes): nothing from rank 3'
     check "by MPI, one is killed" ends by_mpi kill 7 'exited on signal 9'
