@@ -358,7 +358,7 @@ $(B)/tests/%: tests/unit/%.c $(LIB) $(STAMP)
 $(B)/mpi/%: tests/mpi/%.c $(LIB) $(STAMP)
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -rdynamic $(ALL_CFLAGS) -Itests -MMD -MP $< $(LIB) $(LIBS) -o $@
+	$(Q)$(CC) -rdynamic $(ALL_CFLAGS) -Itests -MMD -MP $< $(LIB) $(LIBS) $(CMOCKA_LIBS) -o $@
 $(B)/tools/%: tests/tools/%.c $(LIB) $(STAMP)
 	$(call say,TOOL,$@)
 	@mkdir -p $(@D)

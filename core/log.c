@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static bool bar_drawn;
+static bool bar_drawn, warnings_only;
 static int  stop_signal; /* 0: none yet */
 
 static void line(const char *prefix, const char *format, va_list arguments) {
@@ -21,8 +21,13 @@ static void line(const char *prefix, const char *format, va_list arguments) {
     fprintf(stderr, "%s%s\n", prefix, text);
 }
 
+void ct_log_warnings_only(void) {
+    warnings_only = true;
+}
+
 void ct_log(const char *format, ...) {
     va_list arguments;
+    if (warnings_only) return;
     va_start(arguments, format);
     line("", format, arguments);
     va_end(arguments);
@@ -58,7 +63,7 @@ void ct_progress_begin(ct_progress *progress, const char *what, int64_t total) {
 
 void ct_progress_at(ct_progress *progress, int64_t done, const char *detail) {
     double now = ct_seconds();
-    if (!isatty(STDERR_FILENO) || now - progress->drawn < 0.1 || now - progress->begun < 0.5) return;
+    if (warnings_only || !isatty(STDERR_FILENO) || now - progress->drawn < 0.1 || now - progress->begun < 0.5) return;
     progress->drawn = now;
     char   bar[25], left[32];
     double share = progress->total > 0 ? (double)done / (double)progress->total : 0;

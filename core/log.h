@@ -16,6 +16,9 @@
 void ct_log(const char *format, ...) CT_PRINTF(1, 2);
 void ct_warn(const char *format, ...) CT_PRINTF(1, 2);
 
+/* From here on only warnings are written: of several ranks the first one tells how it goes. */
+void ct_log_warnings_only(void);
+
 typedef struct ct_progress {
     const char *what;
     int64_t     total;

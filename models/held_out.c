@@ -91,8 +91,9 @@ static void lay(const ct_network *n, const ct_dataset *d, int stage, const int64
     ct_batch_clear(b, line);
     for (int64_t at = 0; at < T;) {
         if (r->song < 0) {
-            if (*next == count) return;
-            *r = (ct_reader){(*next)++, 0};
+            if (*next >= count) return;
+            *r = (ct_reader){*next, 0};
+            *next += n->reducer.comm ? n->reducer.comm->size : 1;
         }
         int64_t rows = d->songs[songs[r->song]].rows[stage], left = rows - r->row, laid = left < T - at ? left : T - at;
         if (rows < 2) { /* nothing to predict in it */
@@ -119,11 +120,12 @@ static void lay(const ct_network *n, const ct_dataset *d, int stage, const int64
 static ct_status read_all(ct_network *n, const ct_held_out *what, const int64_t *songs, int64_t count,
                           ct_reader *readers, ct_batch *b, ct_scores *scores) {
     const ct_column *columns = what->dataset->stage[what->stage].columns;
-    int64_t          next = 0;
+    ct_comm         *comm = n->reducer.comm;
+    int64_t          next = comm ? comm->rank : 0;
     ct_progress      progress;
     ct_progress_begin(&progress, "validating", count);
     for (;;) {
-        CT_TRY(ct_stop_check());
+        if (!comm) CT_TRY(ct_stop_check());
         int64_t rows = 0;
         for (int64_t line = 0; line < b->batch; line++) {
             lay(n, what->dataset, what->stage, songs, count, &next, &readers[line], line, b);
@@ -139,7 +141,9 @@ static ct_status read_all(ct_network *n, const ct_held_out *what, const int64_t 
         ct_progress_at(&progress, next, "");
     }
     ct_progress_end(&progress);
-    return CT_OK;
+    return comm
+               ? ct_comm_reduce(comm, CT_REDUCE_SUM, (double *)(void *)scores->at, 2 * scores->songs * scores->measures)
+               : CT_OK;
 }
 
 ct_status ct_held_out_songs(const ct_held_out *what, ct_arena *arena, int64_t **songs, int64_t *count) {

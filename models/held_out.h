@@ -6,6 +6,9 @@
  * when the model writes. No dropout, no transposition; all columns known, or one
  * group of them (rhythm, section, key, next chord, bars left) unknown throughout.
  *
+ * The ranks that a network shares its batches with share the songs, and all of them
+ * have all scores in the end; each calls this, and none stops on the way by itself.
+ *
  * A second opinion: log p by cuDNN on a GPU that has it, and the loss of our op
  * checked against each. Training does without: its numbers are then the same
  * whatever is installed beside it.

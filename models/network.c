@@ -412,6 +412,13 @@ static void shared_arrays(ct_builder *b, bool train) {
     n->tensor_decay = table(b, decay, (size_t)b->m->tensor_count * sizeof *decay);
 }
 
+static ct_status reduced(ct_builder *b, const ct_network_options *o) {
+    ct_network              *n = b->n;
+    const ct_reducer_options options = {
+        .comm = o->comm, .model = n->model, .gradients = n->gradients, .bytes = o->bucket};
+    return ct_reducer_make(&options, &n->backward, &n->arena, &n->reducer);
+}
+
 ct_status ct_network_room(const ct_dataset *dataset, int stage, ct_network_options *o) {
     const int64_t rows[2] = {o->tokens, o->tokens + o->memory};
     int64_t       most[2];
@@ -432,6 +439,7 @@ static ct_status build(ct_model *model, const ct_network_options *o, ct_network 
     b->saved = kept(b, model->config.layers, sizeof *b->saved);
     CT_TRY(b->status);
     n->step->loss_scale = 1;
+    n->step->first_row = n->first_line * n->tokens;
     CT_TRY(ct_weights_place(model, n->device, n->dtype, &n->arrays, &n->weights));
     n->bytes[CT_MEMORY_PARAMETERS] = n->arrays.used;
     inputs(b);
@@ -440,6 +448,7 @@ static ct_status build(ct_model *model, const ct_network_options *o, ct_network 
     forward(b);
     if (o->train) backward(b);
     CT_TRY(b->status);
+    if (o->train && o->comm) CT_TRY(reduced(b, o));
     size_t before = n->arrays.used;
     CT_TRY(ct_records_workspace(lists, CT_COUNT(lists), &n->arrays));
     n->bytes[CT_MEMORY_WORKSPACE] += n->arrays.used - before;
@@ -453,6 +462,8 @@ static void begin(ct_model *model, const ct_network_options *o, ct_network *out)
     out->backend = o->backend ? o->backend : o->device->backend;
     out->dtype = o->bf16 ? CT_BF16 : model->dtype;
     out->eager = o->eager || o->check.share > 0;
+    out->all_lines = o->batch * (o->comm ? o->comm->size : 1);
+    out->first_line = o->batch * (o->comm ? o->comm->rank : 0);
     ct_check_begin(&o->check, o->device, out->dtype, &out->check);
     out->queries = o->queries ? o->queries : o->tokens;
     out->keys = o->keys ? o->keys : o->tokens + o->memory;

@@ -20,7 +20,7 @@
 
 #include "core/data/loader.h"
 #include "models/model.h"
-#include "models/record.h"
+#include "models/reduce.h"
 #include "models/weights.h"
 
 /* What a plan's memory is for. */
@@ -58,9 +58,11 @@ typedef struct ct_network {
     void             *block;                  /* memory of `arrays` on a device apart */
     size_t            bytes[CT_MEMORY_KINDS]; /* of `arrays`; they add up to arrays.used */
     int64_t           batch, tokens, memory;
-    int64_t           queries, keys; /* room for harmonic segments: of a window; of memory and window */
-    bool              eager;
-    ct_record_list    forward, backward, after;
+    int64_t        all_lines, first_line; /* of the batch that all ranks share; the first of this network's `batch` */
+    int64_t        queries, keys;         /* room for harmonic segments: of a window; of memory and window */
+    bool           eager;
+    ct_reducer     reducer; /* adds up gradients of all ranks; without a communicator there is one rank */
+    ct_record_list forward, backward, after;
 
     ct_step       *step;        /* the host's; ct_network_fill hands it to the ops */
     const ct_step *step_of_ops; /* as ops see it */
@@ -92,6 +94,8 @@ typedef struct ct_network_options {
     bool              paper;         /* make the plan only: nothing may be filled or run */
     bool              bf16;          /* mixed precision, of a model in float on a device apart */
     bool              eager;         /* no graphs: each step's ops are put on the queue one by one */
+    ct_comm          *comm;          /* ranks that share an update, each with `batch` lines; NULL: this one alone */
+    size_t            bucket;        /* bytes of gradients that are sent off at once */
     ct_check_options  check;         /* then there are none either */
     const ct_device  *device;        /* NULL: the host's memory, with `backend` */
     const ct_backend *backend;       /* NULL: the device's */

@@ -217,8 +217,10 @@ static ct_status enqueue(void *context) {
     ct_network    *n = part->network;
     if (part->first) CT_TRY(ct_network_zero_gradients(n));
     CT_TRY(ct_network_forward(n));
-    CT_TRY(ct_network_backward(n));
+    const bool reduce = part->last && n->reducer.comm;
+    CT_TRY(reduce ? ct_reducer_run(&n->reducer, &n->backward, n->backend, &n->check) : ct_network_backward(n));
     CT_TRY(ct_records_run(&n->after, n->backend, &n->check));
+    if (reduce) CT_TRY(ct_reducer_wait(&n->reducer));
     if (part->last) CT_TRY(ct_network_norm(n));
     return part->last ? ct_network_update(n, part->adam) : CT_OK;
 }

@@ -77,12 +77,13 @@ void ct_records_measure(const ct_record_list *list, const ct_backend *backend, c
     for (size_t i = 0; i < list->count; i++) ct_check_measure(check, calls, calls_at(list, i, backend, calls));
 }
 
-ct_status ct_records_run(const ct_record_list *list, const ct_backend *backend, ct_check *check) {
+ct_status ct_records_run_to(const ct_record_list *list, size_t count, const ct_backend *backend, ct_check *check,
+                            size_t *done) {
     ct_call calls[2];
-    for (size_t i = 0; i < list->count;) {
-        const int count = calls_at(list, i, backend, calls);
-        CT_TRY(of_record(ct_check_run(check, backend, calls, count), &list->at[i]));
-        i += (size_t)count;
+    while (*done < count) {
+        const int taken = calls_at(list, *done, backend, calls);
+        CT_TRY(of_record(ct_check_run(check, backend, calls, taken), &list->at[*done]));
+        *done += (size_t)taken;
     }
     return CT_OK;
 }
@@ -113,6 +114,11 @@ double ct_record_pair_bytes(const ct_record *r, const ct_record *next) {
         bytes -= bytes_at(next, CT_ROLE_OUT, pointer); /* it is overwritten: the first result is nowhere */
     }
     return bytes;
+}
+
+ct_status ct_records_run(const ct_record_list *list, const ct_backend *backend, ct_check *check) {
+    size_t done = 0;
+    return ct_records_run_to(list, list->count, backend, check, &done);
 }
 
 double ct_records_flops(const ct_record_list *list) {

@@ -32,6 +32,9 @@ CT_NODISCARD ct_status ct_records_workspace(ct_record_list *const *lists, size_t
 CT_NODISCARD ct_status ct_records_plan(const ct_record_list *list, const ct_device *device);
 /* Make room in a check for what ct_records_run will ask of it. */
 void                   ct_records_measure(const ct_record_list *list, const ct_backend *backend, ct_check *check);
+/* From record *done on, until so many have run (or one more, where the backend takes two as one); *done follows. */
+CT_NODISCARD ct_status ct_records_run_to(const ct_record_list *list, size_t count, const ct_backend *backend,
+                                         ct_check *check, size_t *done);
 CT_NODISCARD ct_status ct_records_run(const ct_record_list *list, const ct_backend *backend, ct_check *check);
 /* Does the backend take record i and the one after it as one op? */
 bool                   ct_records_pair(const ct_record_list *list, size_t i, const ct_backend *backend);

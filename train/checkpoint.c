@@ -31,6 +31,34 @@ void ct_snapshot_of(const ct_network *network, const ct_counters *counters, ct_s
     state_tensors(network, &out->counters, out->state);
 }
 
+/* The dimension that is of the batch's lines, -1: none. */
+static int dimension_of_lines(int tensor) {
+    if (tensor == MEMORY + CT_MEMORY_LAYERS) return 1;
+    return tensor == MEMORY + CT_MEMORY_SONGS || tensor == MEMORY + CT_MEMORY_ROWS ? 0 : -1;
+}
+
+static void widen(const ct_network *n, ct_tensor_entry state[CT_STATE_TENSORS]) {
+    for (int i = MEMORY; i < CT_STATE_TENSORS && n->all_lines > n->batch; i++) {
+        if (dimension_of_lines(i) < 0) continue;
+        state[i].shape[dimension_of_lines(i)] = n->all_lines;
+        state[i].bytes = state[i].bytes / (size_t)n->batch * (size_t)n->all_lines;
+        state[i].data = NULL;
+    }
+}
+
+void ct_snapshot_of_all(const ct_network *network, const ct_counters *counters, ct_snapshot *out) {
+    ct_snapshot_of(network, counters, out);
+    widen(network, out->state);
+}
+
+ct_share ct_snapshot_share(const ct_network *n, int tensor, size_t bytes) {
+    const int     dimension = dimension_of_lines(tensor);
+    const int64_t pieces = dimension == 1 ? n->model->config.layers : 1;
+    const size_t  all = bytes / (size_t)pieces, line = dimension < 0 ? 0 : all / (size_t)n->all_lines;
+    return dimension < 0 ? (ct_share){1, bytes, bytes, 0}
+                         : (ct_share){pieces, all, line * (size_t)n->batch, line * (size_t)n->first_line};
+}
+
 bool ct_snapshot_is_of_device(int tensor) {
     return tensor == MOMENT || tensor == VARIANCE || tensor == MEMORY + CT_MEMORY_LAYERS;
 }
@@ -177,14 +205,16 @@ static ct_status find_bytes(const ct_safetensors *file, const char *path, const 
 }
 
 /* Format 1: counters and memory as bytes, one part after the other; they become the tensors of today. */
-static ct_status find_format_1(const ct_safetensors *file, const char *path, const ct_network *n, ct_counters *counters,
+static ct_status find_format_1(const ct_safetensors *file, const char *path, ct_counters *counters,
                                ct_tensor_entry *state) {
     static const int       order[] = {CT_MEMORY_NEXT, CT_MEMORY_SONGS, CT_MEMORY_ROWS, CT_MEMORY_LAYERS};
     const ct_tensor_entry *found;
     const char            *bytes;
     CT_TRY(find_bytes(file, path, "counters", 8 * CT_COUNTERS_FORMAT_1, &bytes));
     ct_counters_read_format_1(bytes, counters);
-    CT_TRY(find_bytes(file, path, "memory", ct_network_memory_bytes(n), &bytes));
+    size_t memory = 0;
+    for (int p = 0; p < CT_MEMORY_PARTS; p++) memory += state[MEMORY + p].bytes;
+    CT_TRY(find_bytes(file, path, "memory", memory, &bytes));
     for (int p = 0; p < CT_MEMORY_PARTS; bytes += state[MEMORY + order[p++]].bytes)
         state[MEMORY + order[p]].data = bytes;
     for (int i = MOMENT; i <= VARIANCE; i++) {
@@ -201,7 +231,7 @@ static ct_status check_memory(const char *path, const ct_network *n, const ct_te
     const char     *row = state[MEMORY + CT_MEMORY_ROWS].data; /* unaligned, perhaps */
     memcpy(&next, state[MEMORY + CT_MEMORY_NEXT].data, sizeof next);
     bool fine = next >= 0 && next <= (n->memory ? n->memory - 1 : 0);
-    for (int64_t r = 0; r < n->batch * n->memory; r++)
+    for (int64_t r = 0; r < n->all_lines * n->memory; r++)
         for (int k = 0; k < m->column_count; k++, row += sizeof(uint16_t)) {
             uint16_t value;
             memcpy(&value, row, sizeof value);
@@ -210,17 +240,27 @@ static ct_status check_memory(const char *path, const ct_network *n, const ct_te
     return fine ? CT_OK : ct_fail(CT_EFAIL, "%s: the memory holds values that can't be", path);
 }
 
+/* This network's share of a tensor. */
+static ct_status take(const ct_network *n, int tensor, const ct_tensor_entry *from, const void *to) {
+    const ct_share share = ct_snapshot_share(n, tensor, from->bytes);
+    for (int64_t p = 0; p < share.pieces; p++)
+        CT_TRY(ct_network_copy(n, (char *)(uintptr_t)to + (size_t)p * share.own,
+                               (const char *)from->data + (size_t)p * share.all + share.at, share.own));
+    return CT_OK;
+}
+
 static ct_status load_state(const char *path, const ct_model *model, ct_network *n, ct_counters *counters) {
     ct_safetensors  file;
     ct_counters     found = {0};
     ct_tensor_entry state[CT_STATE_TENSORS], to[CT_STATE_TENSORS];
     state_tensors(n, &found, state);
     memcpy(to, state, sizeof to);
+    widen(n, state);
     CT_TRY(ct_safetensors_open(path, &file));
     ct_status status = CT_OK;
     if (!ct_safetensors_metadata(&file, CT_CHECKPOINT_MARK, NULL)) {
         ct_log("%s: format 1, not verified", path);
-        status = find_format_1(&file, path, n, &found, state);
+        status = find_format_1(&file, path, &found, state);
     } else {
         for (int i = 0; status == CT_OK && i < CT_STATE_TENSORS; i++) {
             const ct_tensor_entry *e;
@@ -233,8 +273,7 @@ static ct_status load_state(const char *path, const ct_model *model, ct_network 
     if (status == CT_OK) status = check_memory(path, n, state);
     if (status == CT_OK) status = ct_model_copy_weights(model, n->model);
     if (status == CT_OK) status = ct_weights_send(&n->weights);
-    for (int i = MOMENT; status == CT_OK && i < CT_STATE_TENSORS; i++)
-        status = ct_network_copy(n, (void *)(uintptr_t)to[i].data, state[i].data, to[i].bytes);
+    for (int i = MOMENT; status == CT_OK && i < CT_STATE_TENSORS; i++) status = take(n, i, &state[i], to[i].data);
     const double updates = (double)found.update;
     if (status == CT_OK) status = ct_network_copy(n, n->norm + 2, &updates, sizeof updates);
     if (status == CT_OK) *counters = found;

@@ -39,9 +39,20 @@ typedef struct ct_checkpoint_place {
 
 /* The network itself, with counters as they are now. On a device apart its tensors point to where only
  * ct_network_copy can read: to be copied first (train/saver.h). */
-void                   ct_snapshot_of(const ct_network *network, const ct_counters *counters, ct_snapshot *out);
+void ct_snapshot_of(const ct_network *network, const ct_counters *counters, ct_snapshot *out);
 /* Does this tensor of the state lie where ops run? */
-bool                   ct_snapshot_is_of_device(int tensor);
+bool ct_snapshot_is_of_device(int tensor);
+
+/* What a checkpoint holds is the same whatever the number of ranks: a tensor with something for each line of the batch
+ * has all lines. It is `pieces` of `all` bytes, and of each `own` from `at` on belong to this rank's network. Of
+ * another tensor all is own. */
+typedef struct ct_share {
+    int64_t pieces;
+    size_t  all, own, at;
+} ct_share;
+/* As ct_snapshot_of, for all lines: shapes and bytes; where only a part lies here, data is NULL. */
+void                   ct_snapshot_of_all(const ct_network *network, const ct_counters *counters, ct_snapshot *out);
+ct_share               ct_snapshot_share(const ct_network *network, int tensor, size_t bytes);
 /* Write it as the checkpoint of its step, and remove what need not be kept. */
 CT_NODISCARD ct_status ct_checkpoint_write(const ct_snapshot *snapshot, ct_checkpoint_kind kind,
                                            const ct_checkpoint_place *place);

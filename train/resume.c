@@ -30,6 +30,9 @@ static const char *const may_change[] = {
     "cuda.algorithms",
     "check.against",
     "check.share",
+    "dist.timeout",
+    "dist.bootstrap",
+    "dist.bucket",
     "gpu",
 };
 

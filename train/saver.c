@@ -13,7 +13,7 @@ static size_t parameter_bytes(const ct_network *n) {
 
 /* ---- memory of the copy */
 static bool lay(ct_saver *s, ct_arena *arena) {
-    ct_snapshot_of(s->network, &(ct_counters){0}, &s->copy);
+    ct_snapshot_of_all(s->network, &(ct_counters){0}, &s->copy);
     s->copy.model.parameters = ct_arena_alloc(arena, parameter_bytes(s->network), 1);
     bool fine = s->copy.model.parameters != NULL;
     for (int i = CT_COUNTERS; i < CT_STATE_TENSORS; i++) {
@@ -48,8 +48,9 @@ ct_status ct_saver_open(const ct_checkpoint_place *place, const ct_network *n, b
                         ct_saver *out) {
     const bool apart = ct_device_apart(n->device);
     *out = (ct_saver){.place = *place, .network = n, .background = background, .arena.paper = paper};
-    out->copies = background || apart;
-    if (!out->copies) return CT_OK;
+    out->leads = !n->reducer.comm || n->reducer.comm->rank == 0;
+    out->copies = background || apart || n->reducer.comm;
+    if (!out->copies || !out->leads) return CT_OK;
     ct_status status = apart && !paper ? pin(out) : CT_OK;
     if (status == CT_OK && !lay(out, &out->arena)) status = CT_ENOMEM;
     if (status != CT_OK) ct_saver_close(out);
@@ -57,17 +58,37 @@ ct_status ct_saver_open(const ct_checkpoint_place *place, const ct_network *n, b
 }
 
 /* ---- saving */
+static void *place(const ct_tensor_entry *e) {
+    return (char *)(uintptr_t)e->data;
+}
+
+/* What lies here whole. */
 static ct_status copy_state(ct_saver *s) {
     const ct_network *n = s->network;
     const ct_device  *d = n->device;
-    const bool        apart = ct_device_apart(d);
     CT_TRY(ct_device_enqueue_copy(d, s->copy.model.parameters, n->weights.parameters, parameter_bytes(n)));
     s->copy.counters = s->live.counters;
     for (int i = CT_COUNTERS; s->kind == CT_LAST && i < CT_STATE_TENSORS; i++)
-        CT_TRY(ct_device_enqueue_copy(ct_snapshot_is_of_device(i) ? d : ct_device_cpu(),
-                                      (void *)(uintptr_t)s->copy.state[i].data, s->live.state[i].data,
-                                      s->copy.state[i].bytes));
-    return apart ? d->event_record(s->arrived, CT_QUEUE_COMPUTE) : CT_OK;
+        if (s->copy.state[i].bytes == s->live.state[i].bytes)
+            CT_TRY(ct_device_enqueue_copy(ct_snapshot_is_of_device(i) ? d : ct_device_cpu(), place(&s->copy.state[i]),
+                                          s->live.state[i].data, s->live.state[i].bytes));
+    return s->arrived ? d->event_record(s->arrived, CT_QUEUE_COMPUTE) : CT_OK;
+}
+
+/* What each rank has lines of. */
+static ct_status gather_lines(const ct_saver *s) {
+    const ct_network *n = s->network;
+    ct_snapshot       all;
+    ct_snapshot_of_all(n, &s->live.counters, &all);
+    for (int i = CT_COUNTERS; i < CT_STATE_TENSORS; i++) {
+        const ct_share share = ct_snapshot_share(n, i, all.state[i].bytes);
+        const char    *from = s->live.state[i].data;
+        char          *to = s->leads ? place(&s->copy.state[i]) : NULL;
+        for (int64_t p = 0; p < share.pieces && share.own < share.all; p++)
+            CT_TRY(ct_comm_gather(n->reducer.comm, from + (size_t)p * share.own, share.own,
+                                  to ? to + (size_t)p * share.all : NULL));
+    }
+    return CT_OK;
 }
 
 static ct_status write_when_it_is_there(ct_saver *s) {
@@ -93,11 +114,14 @@ static bool start(ct_saver *s) {
 }
 
 ct_status ct_saver_save(ct_saver *s, ct_checkpoint_kind kind, const ct_counters *counters) {
+    const ct_network *n = s->network;
     CT_TRY(ct_saver_wait(s));
     s->kind = kind;
-    ct_snapshot_of(s->network, counters, &s->live);
+    ct_snapshot_of(n, counters, &s->live);
     if (!s->copies) return ct_checkpoint_write(&s->live, kind, &s->place);
-    CT_TRY(copy_state(s));
+    if (s->leads) CT_TRY(copy_state(s));
+    if (n->reducer.comm && kind == CT_LAST) CT_TRY(gather_lines(s));
+    if (!s->leads) return CT_OK;
     return s->background && start(s) ? CT_OK : write_when_it_is_there(s); /* no thread to be had: then here */
 }
 

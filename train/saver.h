@@ -5,6 +5,9 @@
  * before; what went wrong is told by the next save, or by waiting. Without
  * `background` the call writes, on the CPU without a copy: the files are the same.
  *
+ * Of several ranks the first one writes. Each calls it for each save, which gathers their lines of the Transformer-XL
+ * memory: a checkpoint is the same whatever the number of ranks.
+ *
  * On a GPU the copy is pinned memory, and copying is put on the compute queue, where
  * the steps to come find it before them: the thread, not training, waits until it is done.
  *
@@ -22,6 +25,7 @@ typedef struct ct_saver {
     ct_checkpoint_place place;
     const ct_network   *network;
     bool                background, copies;
+    bool                leads;   /* of several ranks, the one that writes; the others hand it their lines */
     ct_arena            arena;   /* the copy */
     void               *block;   /* memory of `arena` for a device apart, pinned */
     ct_event           *arrived; /* the copy is whole */

@@ -13,27 +13,43 @@ double ct_learning_rate(const ct_train_config *c, int64_t step) {
     return c->learning_rate * (c->final_share + (1 - c->final_share) * cosine);
 }
 
-ct_status ct_stepper_open(const ct_train_config *c, const ct_dataset *d, bool paper, ct_stepper *out) {
+static ct_status check_ranks(const ct_train_config *c, const ct_comm *comm) {
+    if (c->on.kind != CT_ON_CPU)
+        return ct_fail(CT_EUSAGE, "%s: %d ranks train on CPUs only (hint: device: cpu, or one rank)",
+                       ct_config_where("device"), comm->size);
+    if (c->batch % comm->size)
+        return ct_fail(CT_EUSAGE, "%s: %lld windows can't be shared evenly by %d ranks (hint: a multiple of %d)",
+                       ct_config_where("train.batch"), (long long)c->batch, comm->size, comm->size);
+    return CT_OK;
+}
+
+static ct_status open_stepper(const ct_train_config *c, const ct_dataset *d, ct_comm *comm, bool paper,
+                              ct_stepper *out) {
+    const int64_t           lines = comm ? c->batch / comm->size : c->batch;
     const ct_stage_data    *stage = &d->stage[c->model.stage];
     const ct_loader_options loader = {.stage = c->model.stage,
                                       .split = CT_TRAIN,
                                       .stream = c->model.memory > 0,
                                       .batch = c->batch,
                                       .tokens = c->model.tokens,
+                                      .first = comm ? lines * comm->rank : 0,
+                                      .lines = lines,
                                       .seed = (uint64_t)c->seed,
                                       .transpose = c->transpose,
                                       .unknown = c->unknown};
     ct_network_options      network = {
-             .batch = c->batch,
+             .batch = lines,
              .tokens = c->model.tokens,
              .memory = c->model.memory,
              .train = true,
              .paper = paper,
              .bf16 = !paper && c->on.precision == CT_PRECISION_BF16, /* the CPU's plan: train/gpu.h has the GPU's */
              .eager = c->on.graph != 0,
+             .comm = comm,
+             .bucket = (size_t)c->bucket << 10,
              .check = ct_check_asked(&c->on, (uint64_t)c->seed),
              .device = ct_device_cpu()};
-    *out = (ct_stepper){.config = c, .dataset = d};
+    *out = (ct_stepper){.config = c, .dataset = d, .comm = comm};
     out->at.best = INFINITY;
     if (!stage->present) return ct_fail(CT_EFAIL, "%s: has no %s rows", d->path, ct_stage_names[c->model.stage]);
     ct_status status = paper && !d->song_count ? CT_OK : ct_loader_open(d, &loader, &out->loader);
@@ -51,7 +67,7 @@ ct_status ct_stepper_open(const ct_train_config *c, const ct_dataset *d, bool pa
     if (status == CT_OK && !paper)
         status = ct_outlet_open(network.device, out->network.norm, out->network.results, &out->outlet);
     for (int i = 0; i < CT_SLOTS && status == CT_OK; i++) {
-        out->pending[i].open = CT_NEW(&out->arena, uint8_t, (size_t)(c->batch * c->model.tokens));
+        out->pending[i].open = CT_NEW(&out->arena, uint8_t, (size_t)(lines * c->model.tokens));
         if (!out->pending[i].open) status = CT_ENOMEM;
     }
     if (status == CT_OK)
@@ -59,6 +75,16 @@ ct_status ct_stepper_open(const ct_train_config *c, const ct_dataset *d, bool pa
     else
         ct_stepper_close(out);
     return status;
+}
+
+ct_status ct_stepper_open(const ct_train_config *c, const ct_dataset *d, bool paper, ct_stepper *out) {
+    return open_stepper(c, d, NULL, paper, out);
+}
+
+ct_status ct_stepper_open_among(const ct_train_config *c, const ct_dataset *d, ct_comm *comm, ct_stepper *out) {
+    *out = (ct_stepper){.config = c};
+    if (comm) CT_TRY(check_ranks(c, comm));
+    return open_stepper(c, d, comm, false, out);
 }
 
 void ct_stepper_close(ct_stepper *s) {
@@ -71,17 +97,18 @@ void ct_stepper_close(ct_stepper *s) {
 }
 
 static void add_losses(ct_stepper *s, const ct_pending *p, const float *loss) {
-    double sum = 0, open = 0;
+    ct_counters *to = s->comm ? &s->part : &s->at;
+    double       sum = 0, open = 0;
     for (int64_t i = 0; i < p->tokens; i++) {
         sum += (double)loss[i];
         if (p->open[i]) open += (double)loss[i];
     }
     if (!isfinite(sum)) return;
-    s->at.window_loss += sum;
-    s->at.window_open += open;
-    s->at.window_targets += (double)p->targets;
-    s->at.window_open_targets += (double)p->open_targets;
-    s->at.window_tokens += p->tokens;
+    to->window_loss += sum;
+    to->window_open += open;
+    to->window_targets += (double)p->targets;
+    to->window_open_targets += (double)p->open_targets;
+    to->window_tokens += p->tokens;
 }
 
 /* norm: its value, 1 when finite, updates made */
@@ -110,9 +137,24 @@ static ct_status collect(ct_stepper *s) {
     return p->last ? count_step(s, p->step, results) : CT_OK;
 }
 
+/* Sums of all ranks' lines. */
+static ct_status add_parts(ct_stepper *s) {
+    const ct_counters *p = &s->part;
+    double             sums[] = {p->window_loss, p->window_open, p->window_targets, p->window_open_targets,
+                                 (double)p->window_tokens};
+    CT_TRY(ct_comm_reduce(s->comm, CT_REDUCE_SUM, sums, CT_COUNT(sums)));
+    s->at.window_loss += sums[0];
+    s->at.window_open += sums[1];
+    s->at.window_targets += sums[2];
+    s->at.window_open_targets += sums[3];
+    s->at.window_tokens += (int64_t)sums[4];
+    s->part = (ct_counters){0};
+    return CT_OK;
+}
+
 ct_status ct_stepper_settle(ct_stepper *s) {
     while (s->outlet.taken < s->outlet.sent) CT_TRY(collect(s));
-    return CT_OK;
+    return s->comm ? add_parts(s) : CT_OK;
 }
 
 /* Note what collect will ask of the batch. */
@@ -138,7 +180,7 @@ ct_status ct_stepper_step(ct_stepper *s) {
         const bool      last = k + 1 == c->accumulate;
         const ct_batch *batch = ct_loader_batch(&s->loader, s->at.micro);
         n->step->number = s->at.micro++;
-        n->step->loss_scale = batch->targets ? 1.0 / (double)(batch->targets * c->accumulate) : 0;
+        n->step->loss_scale = batch->all_targets ? 1.0 / (double)(batch->all_targets * c->accumulate) : 0;
         if (spoilt) n->step->loss_scale = NAN;
         CT_TRY(ct_context(ct_network_fill(n, batch), "batch %lld (song %s)", (long long)s->at.micro - 1,
                           s->dataset->songs[batch->first_song].source));

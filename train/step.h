@@ -29,7 +29,9 @@ typedef struct ct_stepper {
     ct_loader              loader;
     ct_model               model;
     ct_network             network;
+    ct_comm               *comm;  /* ranks that share each batch; NULL: this one alone */
     ct_counters            at;    /* step and micro as begun, the rest as far as it is known */
+    ct_counters            part;  /* of several ranks: sums of this one's lines since they were last added up */
     ct_arena               arena; /* of pending */
     ct_outlet              outlet;
     ct_pending             pending[CT_SLOTS];
@@ -42,6 +44,10 @@ enum { CT_ROWS_A_SEGMENT = 2 };
 /* On paper: no weights, no arrays, and no loader if the dataset has no songs; to be measured, not to be run. */
 CT_NODISCARD ct_status ct_stepper_open(const ct_train_config *config, const ct_dataset *dataset, bool paper,
                                        ct_stepper *out);
+/* One of the ranks that share each batch; comm NULL: the only one. CT_EUSAGE where lines of a batch can't be shared
+ * evenly. All ranks call the functions below alike. */
+CT_NODISCARD ct_status ct_stepper_open_among(const ct_train_config *config, const ct_dataset *dataset, ct_comm *comm,
+                                             ct_stepper *out);
 CT_NODISCARD ct_status ct_stepper_step(ct_stepper *stepper);
 /* Wait until all counters are those of the last step. */
 CT_NODISCARD ct_status ct_stepper_settle(ct_stepper *stepper);

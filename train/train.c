@@ -18,16 +18,19 @@ enum { BOOTSTRAP = 1000 }; /* samples of the final report */
 
 typedef struct ct_trainer {
     const ct_train_config *config;
-    ct_dataset             dataset;
-    ct_stepper             s;
-    ct_saver               saver;
-    ct_json               *facts; /* for manifests */
-    ct_run                 run;
-    double                 begun, peak; /* seconds; measured flop/s of sgemm */
-    double                 interval_begun;
-    int64_t                interval_tokens; /* of the window that another process has read */
-    bool                   enough;          /* ends before train.steps */
-    ct_comparison          comparison;      /* count models, and at the end the best checkpoint */
+    ct_comm               *comm;  /* NULL: there is one rank */
+    bool                   leads; /* the rank that makes the run folder and tells */
+    bool          stop, late;     /* what all ranks know after a step: one was asked to stop; train.minutes is over */
+    ct_dataset    dataset;
+    ct_stepper    s;
+    ct_saver      saver;
+    ct_json      *facts; /* for manifests */
+    ct_run        run;
+    double        begun, peak; /* seconds; measured flop/s of sgemm */
+    double        interval_begun;
+    int64_t       interval_tokens; /* of the window that another process has read */
+    bool          enough;          /* ends before train.steps */
+    ct_comparison comparison;      /* count models, and at the end the best checkpoint */
 } ct_trainer;
 
 /* ---- opening */
@@ -54,7 +57,7 @@ static ct_status open_all(ct_trainer *t) {
     const ct_train_config *c = t->config;
     CT_TRY(ct_dataset_open(c->data, &t->dataset));
     CT_TRY(ct_resume_facts(c, &t->dataset, &t->facts));
-    CT_TRY(ct_stepper_open(c, &t->dataset, false, &t->s));
+    CT_TRY(ct_stepper_open_among(c, &t->dataset, t->comm, &t->s));
     const ct_checkpoint_place place = {.run = c->out, .keep = c->keep, .keep_every = c->keep_every, .facts = t->facts};
     return ct_saver_open(&place, &t->s.network, c->background, false, &t->saver);
 }
@@ -81,42 +84,57 @@ static ct_status record_run(ct_trainer *t, const char *const *words, size_t word
     return status;
 }
 
-/* What comes after the checkpoint is undone: metrics, and checkpoints from a future that will be another. */
-static ct_status go_on(ct_trainer *t, const char *path, const ct_json *manifest) {
+typedef struct ct_start { /* the first rank looks for it */
+    bool begun;           /* the run folder is there */
+    char path[4096];      /* its newest checkpoint, if it has one */
+} ct_start;
+
+static ct_status find_start(ct_trainer *t, ct_start *out) {
     const ct_train_config *c = t->config;
-    ct_counters           *at = &t->s.at;
-    CT_TRY(ct_resume_check_run(c, &t->dataset));
-    if (manifest) CT_TRY(ct_resume_check(c, &t->dataset, manifest));
-    CT_TRY(ct_checkpoint_load(path, &t->s.network, at));
-    t->interval_tokens = at->window_tokens;
-    ct_loader_seek(&t->s.loader, at->micro);
-    ct_log("resuming from %s", path);
-    const int64_t after = at->settled ? at->step : at->step - 1; /* reported */
-    CT_TRY(ct_checkpoint_undo(c->out, CT_LAST, at->step + 1));
-    CT_TRY(ct_checkpoint_undo(c->out, CT_BEST, after + 1));
-    return ct_run_resume(&t->run, after);
+    ct_json               *manifest = NULL;
+    out->begun = c->resume != RESUME_NEVER && ct_run_begun(c->out);
+    if (!out->begun) return CT_OK;
+    CT_TRY(ct_run_open(c->out, &t->run));
+    CT_TRY(ct_checkpoint_newest(c->out, "last", out->path, sizeof out->path, &manifest));
+    ct_status status = *out->path ? ct_resume_check_run(c, &t->dataset) : CT_OK;
+    if (status == CT_OK && manifest) status = ct_resume_check(c, &t->dataset, manifest);
+    ct_json_free(manifest);
+    return status;
 }
 
-static ct_status open_run(ct_trainer *t, const char *const *words, size_t word_count) {
+static ct_status take_start(ct_trainer *t, const ct_start *from) {
+    ct_counters *at = &t->s.at;
+    if (!*from->path) return init_weights(t);
+    CT_TRY(ct_checkpoint_load(from->path, &t->s.network, at));
+    t->interval_tokens = at->window_tokens;
+    ct_loader_seek(&t->s.loader, at->micro);
+    ct_log("resuming from %s", from->path);
+    return CT_OK;
+}
+
+/* What comes after the checkpoint is undone: metrics, and checkpoints from a future that will be another. */
+static ct_status open_run(ct_trainer *t, const ct_start *from, const char *const *words, size_t word_count) {
     const ct_train_config *c = t->config;
-    char                   path[4096];
-    ct_json               *manifest;
-    if (c->resume == RESUME_NEVER || !ct_run_begun(c->out)) {
-        CT_TRY(init_weights(t));
-        return record_run(t, words, word_count, false);
-    }
-    CT_TRY(ct_run_open(c->out, &t->run));
-    CT_TRY(ct_checkpoint_newest(c->out, "last", path, sizeof path, &manifest));
-    if (*path) {
-        ct_status status = go_on(t, path, manifest);
-        ct_json_free(manifest);
-        return status;
+    const ct_counters     *at = &t->s.at;
+    const int64_t          after = at->settled ? at->step : at->step - 1; /* reported */
+    if (!from->begun) return record_run(t, words, word_count, false);
+    if (*from->path) {
+        CT_TRY(ct_checkpoint_undo(c->out, CT_LAST, at->step + 1));
+        CT_TRY(ct_checkpoint_undo(c->out, CT_BEST, after + 1));
+        return ct_run_resume(&t->run, after);
     }
     ct_log("%s has no checkpoint yet: from the beginning", c->out);
-    CT_TRY(init_weights(t));
     CT_TRY(record_run(t, words, word_count, true));
     CT_TRY(ct_checkpoint_undo(c->out, CT_BEST, 0));
     return ct_run_resume(&t->run, 0);
+}
+
+static ct_status begin(ct_trainer *t, const char *const *words, size_t word_count) {
+    ct_start start = {.begun = false};
+    if (t->leads) CT_TRY(find_start(t, &start));
+    if (t->comm) CT_TRY(ct_comm_broadcast(t->comm, &start, sizeof start));
+    CT_TRY(take_start(t, &start));
+    return t->leads ? open_run(t, &start, words, word_count) : CT_OK;
 }
 
 static void close_all(ct_trainer *t) {
@@ -137,7 +155,8 @@ static ct_status report(ct_trainer *t, const ct_validation *v) {
     ct_counters *a = &t->s.at;
     double       seconds = ct_seconds() - t->interval_begun,
            tokens = (double)(a->window_tokens - t->interval_tokens) / seconds;
-    double flops = t->s.network.flops * tokens / (double)(t->s.network.batch * t->s.network.tokens);
+    double flops = t->s.network.flops * tokens / (double)(t->s.network.batch * t->s.network.tokens),
+           ranks = t->comm ? t->comm->size : 1;
     double loss = a->window_targets > 0 ? a->window_loss / a->window_targets : NAN,
            open = a->window_open_targets > 0 ? a->window_open / a->window_open_targets : NAN;
     double    lr = ct_learning_rate(t->config, a->step);
@@ -152,11 +171,11 @@ static ct_status report(ct_trainer *t, const ct_validation *v) {
         {"skipped", (double)a->skipped},
     };
     const bool here = !ct_device_apart(t->s.device); /* on the CPU, whose peak is known */
-    if (here && flops > t->peak)
+    if (here && flops > ranks * t->peak)
         t->peak = fmax(t->peak, ct_cpu_measure_gemm()); /* measured while the machine was busy */
     char left[32], held[96] = "", rate[48];
     if (here)
-        snprintf(rate, sizeof rate, "%.0f %% of sgemm peak", t->peak > 0 ? 100 * flops / t->peak : 0);
+        snprintf(rate, sizeof rate, "%.0f %% of sgemm peak", t->peak > 0 ? 100 * flops / (ranks * t->peak) : 0);
     else
         snprintf(rate, sizeof rate, "%.3g TFLOP/s", flops / 1e12);
     if (v) snprintf(held, sizeof held, "  held out %.4f (open %.4f)", v->all, v->open);
@@ -167,7 +186,7 @@ static ct_status report(ct_trainer *t, const ct_validation *v) {
     ct_log("step %lld/%lld  loss %.4f (open %.4f)%s  lr %.2e  norm %.2f  %.0f tokens/s  %s  %s left%s",
            (long long)a->step, (long long)t->config->steps, loss, open, held, lr, a->norm, tokens, rate,
            ct_duration(remaining, left, sizeof left), a->skipped ? "  (steps skipped)" : "");
-    CT_TRY(ct_run_metrics(&t->run, a->step, metrics, CT_COUNT(metrics)));
+    if (t->leads) CT_TRY(ct_run_metrics(&t->run, a->step, metrics, CT_COUNT(metrics)));
     a->window_loss = a->window_open = a->window_targets = a->window_open_targets = 0;
     a->window_tokens = t->interval_tokens = 0;
     t->interval_begun = ct_seconds();
@@ -187,7 +206,7 @@ static ct_status count_models(ct_trainer *t) {
     const ct_held_out      what = {
              .dataset = &t->dataset, .stage = c->model.stage, .split = CT_VALID, .songs = c->valid_songs};
     ct_comparison_begin(&t->comparison, &what, BOOTSTRAP, (uint64_t)c->seed);
-    if (!c->order || !holds_out(t)) return CT_OK;
+    if (!c->order || !holds_out(t) || !t->leads) return CT_OK;
     CT_TRY(ct_comparison_counts(
         &t->comparison,
         &(ct_count_options){.least = 3, .most = (int)c->order, .cache = true, .songs = c->count_songs}));
@@ -216,16 +235,17 @@ static ct_status write_comparison(const ct_trainer *t) {
 }
 
 static ct_status summary(ct_trainer *t) {
-    char took[32];
-    printf("%s: %lld steps in %s", t->config->out, (long long)t->s.at.step,
-           ct_duration(ct_seconds() - t->begun, took, sizeof took));
-    if (!holds_out(t)) {
-        printf("; no song is held out to measure the model with\n");
-        return CT_OK;
-    }
-    printf("; the best checkpoint:\n");
+    const bool any = holds_out(t);
+    char       took[32];
+    if (t->leads)
+        printf("%s: %lld steps in %s; %s\n", t->config->out, (long long)t->s.at.step,
+               ct_duration(ct_seconds() - t->begun, took, sizeof took),
+               any ? "the best checkpoint:" : "no song is held out to measure the model with");
+    if (!any) return CT_OK;
+    if (t->comm) CT_TRY(ct_comm_barrier(t->comm)); /* it is on disk */
     CT_TRY(take_best(t));
     CT_TRY(ct_comparison_network(&t->comparison, &t->s.network, "model", 0));
+    if (!t->leads) return CT_OK;
     ct_comparison_print(&t->comparison);
     return write_comparison(t);
 }
@@ -267,17 +287,36 @@ static ct_status settle(ct_trainer *t, bool last) {
     return CT_OK;
 }
 
+/* ---- the wish to stop. Of several ranks none stops alone: after each step they tell each other. */
+static ct_status ask_all(ct_trainer *t) {
+    const double minutes = t->config->minutes;
+    int64_t      wish[] = {ct_stop_asked() != 0, minutes > 0 && ct_seconds() - t->begun > minutes * 60};
+    if (t->comm) CT_TRY(ct_comm_reduce_int(t->comm, CT_REDUCE_MAX, wish, CT_COUNT(wish)));
+    t->stop = wish[0];
+    t->late = wish[1];
+    return CT_OK;
+}
+
+static bool stop_asked(const ct_trainer *t) {
+    return t->comm ? t->stop : ct_stop_asked() != 0;
+}
+
+static ct_status stop_check(const ct_trainer *t) {
+    if (!t->comm || (t->stop && ct_stop_asked())) return ct_stop_check();
+    return t->stop ? ct_fail(CT_ESTOP, "stopped: another rank was asked to") : CT_OK;
+}
+
 static ct_status stop(ct_trainer *t) {
     CT_TRY(ct_saver_wait(&t->saver));
     ct_log("saved at step %lld; train.resume=auto goes on from here", (long long)t->s.at.step);
-    return ct_stop_check();
+    return stop_check(t);
 }
 
 /* Does something that reads the counters follow the step? */
 static bool is_due(const ct_trainer *t, bool last) {
     const ct_train_config *c = t->config;
     const int64_t          step = t->s.at.step;
-    return last || ct_stop_asked() || step % c->save_every == 0 || (c->keep_every && step % c->keep_every == 0) ||
+    return last || stop_asked(t) || step % c->save_every == 0 || (c->keep_every && step % c->keep_every == 0) ||
            step % c->valid_every == 0 || step % c->log_every == 0;
 }
 
@@ -287,20 +326,20 @@ static ct_status loop(ct_trainer *t) {
     bool                   again = a->step > 0 && !a->settled; /* what follows the step that was loaded */
     for (; again || (a->step < c->steps && !t->enough); again = false) {
         if (!again) CT_TRY(ct_stepper_step(&t->s));
-        const bool late = c->minutes > 0 && ct_seconds() - t->begun > c->minutes * 60;
-        const bool last = a->step >= c->steps || late, due = is_due(t, last);
+        CT_TRY(ask_all(t));
+        const bool last = a->step >= c->steps || t->late, due = is_due(t, last);
         if (due) CT_TRY(ct_stepper_settle(&t->s));
         ct_counters left = *a; /* as the step left them: that is what is saved */
         bool        saved = again;
-        if (!saved && (ct_stop_asked() || last || a->step % c->save_every == 0 ||
+        if (!saved && (stop_asked(t) || last || a->step % c->save_every == 0 ||
                        (c->keep_every && a->step % c->keep_every == 0))) {
             CT_TRY(ct_saver_save(&t->saver, CT_LAST, &left));
             saved = true;
         }
         ct_fault_step(CT_FAULT_KILL, a->step);
-        ct_status status = again ? CT_OK : ct_stop_check();
+        ct_status status = again ? CT_OK : stop_check(t);
         if (status == CT_OK) status = settle(t, last);
-        if (late && a->step < c->steps) {
+        if (t->late && a->step < c->steps) {
             ct_log("train.minutes is over at step %lld", (long long)a->step);
             t->enough = true;
         }
@@ -317,29 +356,44 @@ static ct_status loop(ct_trainer *t) {
     return ct_saver_wait(&t->saver);
 }
 
+static void tell(const ct_trainer *t) {
+    const ct_train_config *c = t->config;
+    ct_log("%s: %lld parameters, %lld layers of %lld, windows of %lld%s%.0lld; %d threads, %s, %s, sgemm peak %.0f "
+           "GFLOP/s",
+           ct_stage_names[c->model.stage], (long long)t->s.model.parameter_count, (long long)c->model.layers,
+           (long long)c->model.width, (long long)c->model.tokens, c->model.memory ? " + memory " : "",
+           (long long)c->model.memory, ct_cpu_threads(), ct_cpu_isa(), ct_cpu_gemm(), t->peak / 1e9);
+    if (ct_device_apart(t->s.device)) ct_log("on %s", t->s.device->description);
+    ct_check_tell(&t->s.network.check);
+}
+
+static ct_status train(ct_trainer *t, const char *const *words, size_t word_count) {
+    if (t->leads) CT_TRY(check_out_is_free(t->config));
+    CT_TRY(open_all(t));
+    CT_TRY(begin(t, words, word_count));
+    t->peak = ct_cpu_measure_gemm();
+    tell(t);
+    if (t->comm) CT_TRY(ct_comm_tell(t->comm, ct_device_describe(t->s.device)));
+    CT_TRY(count_models(t));
+    t->interval_begun = ct_seconds();
+    CT_TRY(loop(t));
+    CT_TRY(summary(t));
+    ct_check_tell(&t->s.network.check);
+    return CT_OK;
+}
+
 ct_status ct_train(const ct_train_config *config, const char *const *words, size_t word_count) {
     ct_trainer trainer = {.config = config, .begun = ct_seconds()}, *t = &trainer;
-    CT_TRY(check_out_is_free(config));
-    ct_status status = open_all(t);
-    if (status == CT_OK) status = open_run(t, words, word_count);
-    if (status == CT_OK) {
-        t->peak = ct_cpu_measure_gemm();
-        ct_log("%s: %lld parameters, %lld layers of %lld, windows of %lld%s%.0lld; %d threads, %s, %s, sgemm peak %.0f "
-               "GFLOP/s",
-               ct_stage_names[config->model.stage], (long long)t->s.model.parameter_count,
-               (long long)config->model.layers, (long long)config->model.width, (long long)config->model.tokens,
-               config->model.memory ? " + memory " : "", (long long)config->model.memory, ct_cpu_threads(),
-               ct_cpu_isa(), ct_cpu_gemm(), t->peak / 1e9);
-        if (ct_device_apart(t->s.device)) ct_log("on %s", t->s.device->description);
-        ct_check_tell(&t->s.network.check);
-        status = count_models(t);
-    }
-    t->interval_begun = ct_seconds();
-    if (status == CT_OK) status = loop(t);
-    if (status == CT_OK) status = summary(t);
-    if (status == CT_OK) ct_check_tell(&t->s.network.check);
+    ct_comm   *comm;
+    CT_TRY(ct_comm_open(&config->dist, &comm));
+    t->comm = comm->size > 1 ? comm : NULL;
+    t->leads = comm->rank == 0;
+    if (!t->leads) ct_log_warnings_only();
+    ct_status status = train(t, words, word_count);
+    if (status != CT_OK && status != CT_ESTOP) ct_comm_abort(comm, ct_message());
     close_all(t);
-    return status;
+    const ct_status closed = ct_comm_close(comm);
+    return status == CT_OK ? closed : status;
 }
 
 /* ---- without doing it */

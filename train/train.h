@@ -13,6 +13,7 @@
 #ifndef CT_TRAIN_TRAIN_H
 #define CT_TRAIN_TRAIN_H
 
+#include "kernels/comm.h"
 #include "models/network.h"
 
 typedef struct ct_train_config {
@@ -21,6 +22,8 @@ typedef struct ct_train_config {
     bool             transpose;
     ct_model_config  model;
     ct_device_choice on;
+    ct_dist_choice   dist;
+    int64_t          bucket; /* KiB */
     const char      *out, *init;
     int              resume; /* never, auto */
     int64_t seed, steps, batch, accumulate, warmup, log_every, valid_every, save_every, keep, keep_every, patience,

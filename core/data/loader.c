@@ -48,6 +48,8 @@ void ct_batch_lay(ct_batch *b, const ct_dataset *d, int stage, int64_t song, int
 
 ct_status ct_loader_open(const ct_dataset *dataset, const ct_loader_options *options, ct_loader *out) {
     *out = (ct_loader){.options = *options, .dataset = dataset, .order_epoch = {-1, -1}};
+    if (!options->lines) out->options.lines = options->batch;
+    CT_ASSERT(out->options.first >= 0 && out->options.first + out->options.lines <= options->batch);
     const ct_stage_data *s = &dataset->stage[options->stage];
     ct_arena            *arena = &out->arena;
     if (!s->present) return ct_fail(CT_EFAIL, "%s: has no %s rows", dataset->path, ct_stage_names[options->stage]);
@@ -64,7 +66,7 @@ ct_status ct_loader_open(const ct_dataset *dataset, const ct_loader_options *opt
     for (int i = 0; i < 2; i++) out->order[i] = CT_NEW(arena, int64_t, (size_t)kept);
     out->lanes = CT_NEW(arena, ct_lane, (size_t)options->batch);
     ct_status status = out->order[0] && out->order[1] && out->lanes
-                           ? ct_batch_make(arena, options->batch, options->tokens, s->column_count, &out->batch)
+                           ? ct_batch_make(arena, out->options.lines, options->tokens, s->column_count, &out->batch)
                            : CT_ENOMEM;
     if (status != CT_OK) ct_loader_close(out);
     return status;
@@ -115,10 +117,16 @@ static void lay(ct_loader *l, int64_t song, uint64_t key, int64_t first, int64_t
     }
 }
 
-static void fill_whole(ct_loader *l, int64_t number, int64_t line) {
+/* Is this line of the batch given? */
+static bool is_given(const ct_loader *l, int64_t line) {
+    return line >= l->options.first && line < l->options.first + l->options.lines;
+}
+
+/* How many targets the line has. */
+static int64_t fill_whole(ct_loader *l, int64_t number, int64_t line) {
     ct_batch *b = &l->batch;
     int       stage = l->options.stage;
-    int64_t   g = number * b->batch + line;
+    int64_t   g = number * l->options.batch + line, targets = 0;
     for (int64_t at = 0, part = 0; at < b->tokens; part++) {
         uint64_t key = (uint64_t)g << 12 | ((uint64_t)part & 4095);
         int64_t  song = part == 0
@@ -130,24 +138,32 @@ static void fill_whole(ct_loader *l, int64_t number, int64_t line) {
             if (x.word[0] & 1) first = ct_philox_below(x.word[1], (uint32_t)(rows - room) + 1);
         }
         int64_t count = rows - first < room ? rows - first : room;
-        lay(l, song, key, first, count, line, at, (int32_t)part);
-        if (part == 0 && line == 0) b->first_song = song;
+        if (is_given(l, line)) lay(l, song, key, first, count, line - l->options.first, at, (int32_t)part);
+        if (part == 0 && line == l->options.first) b->first_song = song;
         at += count;
+        targets += count - (first + count == rows);
     }
+    return targets;
 }
 
-static void advance(ct_loader *l, ct_lane *lane, int64_t line, bool write) {
+/* Read on in a lane; how many targets there are. */
+static int64_t advance(ct_loader *l, ct_lane *lane, int64_t line, bool write) {
     ct_batch *b = &l->batch;
+    int64_t   targets = 0;
     for (int64_t at = 0; at < b->tokens;) {
-        int64_t g = lane->visit * b->batch + line, song = song_of_visit(l, g);
+        int64_t g = lane->visit * l->options.batch + line, song = song_of_visit(l, g);
         int64_t rows = l->dataset->songs[song].rows[l->options.stage], left = rows - lane->offset;
         int64_t count = left < b->tokens - at ? left : b->tokens - at;
-        if (write) lay(l, song, (uint64_t)g, lane->offset, count, line, at, (int32_t)(lane->visit & 0x3fffffff));
-        if (write && at == 0 && line == 0) b->first_song = song;
+        if (write)
+            lay(l, song, (uint64_t)g, lane->offset, count, line - l->options.first, at,
+                (int32_t)(lane->visit & 0x3fffffff));
+        if (write && at == 0 && line == l->options.first) b->first_song = song;
         at += count;
         lane->offset += count;
+        targets += count - (lane->offset == rows);
         if (lane->offset == rows) *lane = (ct_lane){lane->visit + 1, 0};
     }
+    return targets;
 }
 
 void ct_batch_hide(ct_batch *b, const ct_column *columns, int group, int64_t line) {
@@ -162,17 +178,17 @@ static void make_unknown(ct_loader *l, int64_t number, int64_t line) {
     for (int group = 1; group < CT_GROUP_COUNT; group++) {
         ct_philox x = draw(l, DRAW_UNKNOWN, (uint64_t)number, (uint64_t)line << 8 | (uint64_t)group);
         if (ct_philox_float(x.word[0]) < (float)l->options.unknown)
-            ct_batch_hide(&l->batch, l->dataset->stage[l->options.stage].columns, group, line);
+            ct_batch_hide(&l->batch, l->dataset->stage[l->options.stage].columns, group, line - l->options.first);
     }
 }
 
 void ct_loader_seek(ct_loader *l, int64_t number) {
     if (!l->options.stream) return;
     if (number < l->next) {
-        memset(l->lanes, 0, (size_t)l->batch.batch * sizeof *l->lanes);
+        memset(l->lanes, 0, (size_t)l->options.batch * sizeof *l->lanes);
         l->next = 0;
     }
-    for (int64_t line = 0; line < l->batch.batch; line++)
+    for (int64_t line = 0; line < l->options.batch; line++)
         for (int64_t skipped = l->next; skipped < number; skipped++) advance(l, &l->lanes[line], line, false);
     l->next = number;
 }
@@ -180,12 +196,11 @@ void ct_loader_seek(ct_loader *l, int64_t number) {
 const ct_batch *ct_loader_batch(ct_loader *l, int64_t number) {
     ct_batch *b = &l->batch;
     ct_loader_seek(l, number);
-    for (int64_t line = 0; line < b->batch; line++) {
-        if (l->options.stream)
-            advance(l, &l->lanes[line], line, true);
-        else
-            fill_whole(l, number, line);
-        if (l->options.unknown > 0) make_unknown(l, number, line);
+    b->all_targets = 0;
+    for (int64_t line = 0; line < l->options.batch; line++) {
+        const bool given = is_given(l, line);
+        b->all_targets += l->options.stream ? advance(l, &l->lanes[line], line, given) : fill_whole(l, number, line);
+        if (given && l->options.unknown > 0) make_unknown(l, number, line);
     }
     l->next = number + 1;
     b->targets = b->open_targets = 0;

@@ -7,6 +7,9 @@
  * -5..6 semitones; for each line and group of columns a draw decides whether the group is unknown throughout. The order
  * of songs is shuffled anew each epoch.
  *
+ * Where several processes share a batch, each is given lines of it: which songs they hold, how they are transposed and
+ * what is unknown depend on the line's place in the whole batch alone, not on who reads it.
+ *
  * Owner: a loader keeps its arrays until ct_loader_close; the dataset must outlive it. Nothing is allocated after open.
  * Fails: CT_EFAIL when the split holds nothing to read.
  */
@@ -20,6 +23,7 @@ typedef struct ct_loader_options {
     ct_split split;
     bool     stream;
     int64_t  batch, tokens;
+    int64_t  first, lines; /* of the batch, those that are given; lines 0: all */
     uint64_t seed;
     bool     transpose;
     double   unknown; /* share of lines in which a group is made unknown */
@@ -34,6 +38,7 @@ typedef struct ct_batch {
     int32_t  *song; /* [batch][tokens]: the same number for rows of one visit of a song, across batches of a stream; -1:
                        no row */
     int64_t   targets, open_targets; /* how many there are */
+    int64_t   all_targets;           /* also in lines of the batch that others are given */
     int64_t   first_song;            /* dataset number of the song that line 0 begins with, for messages */
 } ct_batch;
 
@@ -47,8 +52,8 @@ typedef struct ct_loader {
     ct_arena          arena;
     int64_t          *songs, song_count;
     int64_t          *order[2], order_epoch[2]; /* shuffles of the last two epochs asked for */
-    ct_lane          *lanes;
-    int64_t           next; /* number of the batch that the lanes stand before */
+    ct_lane          *lanes;                    /* of the whole batch */
+    int64_t           next;                     /* number of the batch that the lanes stand before */
     ct_batch          batch;
 } ct_loader;
 

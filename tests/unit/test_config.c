@@ -331,6 +331,9 @@ static void training_configs_come_back(void **state) {
         "cuda.algorithms=its own/file.json",
         "check.against=cpu",
         "check.share=0.125",
+        "dist.timeout=12.5",
+        "dist.bootstrap=tcp",
+        "dist.bucket=128",
         "gpu=H100",
         "peer=cudnn"};
     memset(&c, 0, sizeof c);

@@ -281,6 +281,41 @@ static void batches_depend_on_seed_and_number_alone(void **state) {
     }
 }
 
+/* Three lines are given to three readers, or two and one: each gets what it would have of the whole batch. */
+static void assert_lines(ct_loader *part, const ct_batch *whole, int64_t number) {
+    const ct_batch *b = ct_loader_batch(part, number);
+    const size_t    from = (size_t)(part->options.first * whole->tokens), n = (size_t)(b->batch * b->tokens);
+    int64_t         targets = 0, open = 0;
+    assert_int_equal(b->batch, part->options.lines);
+    assert_memory_equal(b->rows, whole->rows + from * (size_t)b->columns, n * (size_t)b->columns * sizeof *b->rows);
+    assert_memory_equal(b->target, whole->target + from, n * sizeof *b->target);
+    assert_memory_equal(b->open, whole->open + from, n);
+    assert_memory_equal(b->song, whole->song + from, n * sizeof *b->song);
+    for (size_t i = 0; i < n; i++) targets += b->target[i] >= 0, open += b->open[i];
+    assert_int_equal(b->targets, targets);
+    assert_int_equal(b->open_targets, open);
+    assert_int_equal(b->all_targets, whole->targets);
+    assert_int_equal(whole->all_targets, whole->targets);
+}
+static void lines_are_those_of_the_whole_batch(void **state) {
+    (void)state;
+    static const struct { int64_t first, lines; } readers[] = {{0, 1}, {1, 1}, {2, 1}, {0, 2}, {1, 2}};
+    for (int stage = 0; stage < CT_STAGES; stage++)
+        for (size_t r = 0; r < CT_COUNT(readers); r++) {
+            ct_loader         whole = open_loader(stage, stage == CT_MELODY, true, 0.25, 50), part;
+            ct_loader_options options = whole.options;
+            options.first = readers[r].first;
+            options.lines = readers[r].lines;
+            assert_int_equal(ct_loader_open(&data, &options, &part), CT_OK);
+            for (int64_t number = 0; number < 30; number++)
+                assert_lines(&part, ct_loader_batch(&whole, number), number);
+            assert_lines(&part, ct_loader_batch(&whole, 4), 4); /* and back */
+            assert_true(ct_loader_epochs(&part, 5) == ct_loader_epochs(&whole, 5));
+            ct_loader_close(&part);
+            ct_loader_close(&whole);
+        }
+}
+
 /* The training song, and the row in it, that `count` rows of a batch were cut from: by what they hold and by what comes
  * next. Row 0 when from_start. */
 static int64_t find_song(int stage, const ct_batch *b, int64_t at, int64_t count, bool from_start, int64_t *row) {
@@ -501,6 +536,7 @@ int main(void) {
         cmocka_unit_test(values_are_checked),
         cmocka_unit_test(foreign_datasets_train),
         cmocka_unit_test(batches_depend_on_seed_and_number_alone),
+        cmocka_unit_test(lines_are_those_of_the_whole_batch),
         cmocka_unit_test(streams_go_on_without_gap),
         cmocka_unit_test(whole_lines_begin_with_songs),
         cmocka_unit_test(transposition_is_that_of_rows),

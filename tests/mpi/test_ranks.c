@@ -1,0 +1,158 @@
+/* test_ranks.c -- training by several ranks that share each batch: losses, norms and what is left are those of one rank
+ * up to rounding, all ranks have the same bytes, and a checkpoint is the same whoever reads it. Each rank is one
+ * process of this program, started by tests/mpi.sh.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/log.h"
+#include "temp_folder.h"
+#include "train/saver.h"
+#include "training_fixture.h"
+
+static ct_comm *ranks;
+
+/* Lines for up to four ranks; buckets of some tensors each. */
+static ct_train_config shared_config(int stage) {
+    ct_train_config c = config(stage, "train.batch=4", "dist.bucket=8");
+    return c;
+}
+
+/* ---- the same bytes on each rank */
+static void assert_same_everywhere(const void *bytes, size_t count) {
+    char *first = CT_NEW(&arena, char, count);
+    assert_non_null(first);
+    memcpy(first, bytes, count);
+    ok(ct_comm_broadcast(ranks, first, count));
+    assert_memory_equal(bytes, first, count);
+}
+
+static void as_one_rank(void **state) {
+    const int             stage = (int)(intptr_t)*state;
+    const ct_train_config c = shared_config(stage);
+    ct_train_config       wrong = c;
+    const trace           alone = trace_of(&c, NULL, true), noisy = trace_of(&c, ct_backend_reference(), true);
+    wrong.learning_rate *= 2;
+    const trace mistaken = trace_of(&wrong, NULL, true), among = trace_among(&c, ranks, NULL, true);
+    printf("%s, %d ranks\n", ct_stage_names[stage], ranks->size);
+    assert_within("float", between(&among, &alone), between(&noisy, &alone), between(&mistaken, &alone));
+    assert_same_everywhere(among.parameters, among.parameter_bytes);
+    assert_same_everywhere(among.loss, sizeof among.loss);
+    assert_same_everywhere(among.norm, sizeof among.norm);
+    assert_int_equal(among.at.window_tokens, alone.at.window_tokens);
+    assert_true(among.at.window_targets == alone.at.window_targets);
+    assert_true(among.at.window_open_targets == alone.at.window_open_targets);
+    const trace again = trace_among(&c, ranks, NULL, false);
+    assert_memory_equal(again.parameters, among.parameters, among.parameter_bytes);
+    assert_memory_equal(again.ring, among.ring, among.ring_bytes);
+    assert_true(again.norm[STEPS - 1] == 0 && again.at.norm == among.at.norm); /* it was not waited for */
+}
+
+/* However gradients are cut, and whatever the order that buckets are whole in. */
+static void buckets_change_nothing(void **state) {
+    ct_train_config c = shared_config((int)(intptr_t)*state);
+    const trace     some = trace_among(&c, ranks, NULL, false);
+    for (c.bucket = 1; c.bucket <= 1024; c.bucket *= 32) {
+        const trace other = trace_among(&c, ranks, NULL, false);
+        assert_memory_equal(other.parameters, some.parameters, some.parameter_bytes);
+    }
+}
+
+/* ---- checkpoints */
+static const char *shared_folder(char path[TEMP_PATH]) {
+    if (ranks->rank == 0) temp_folder(path);
+    ok(ct_comm_broadcast(ranks, path, TEMP_PATH));
+    return path;
+}
+
+static void assert_loads(const ct_train_config *c, ct_comm *comm, const char *checkpoint, const trace *left,
+                         const float *ring_of_all) {
+    ct_stepper  s;
+    ct_counters at;
+    ok(ct_stepper_open_among(c, &dataset, comm, &s));
+    ok(ct_checkpoint_load(checkpoint, &s.network, &at));
+    assert_memory_equal(s.model.parameters, left->parameters, left->parameter_bytes);
+    const ct_network *n = &s.network;
+    const size_t      line = (size_t)(n->memory * c->model.width);
+    for (int64_t l = 0; l < c->model.layers; l++)
+        for (int64_t b = 0; b < n->batch; b++)
+            assert_memory_equal((float *)n->ring + (size_t)(l * n->batch + b) * line,
+                                ring_of_all + (size_t)(l * n->all_lines + n->first_line + b) * line,
+                                line * sizeof(float));
+    assert_int_equal(at.window_tokens, left->at.window_tokens);
+    assert_true(at.window_loss == left->at.window_loss);
+    ct_stepper_close(&s);
+}
+
+/* The ring of all lines, [layers][lines][memory][width], from each rank's. */
+static float *gathered_ring(const ct_train_config *c, const trace *t) {
+    const size_t piece = t->ring_bytes / (size_t)c->model.layers;
+    char        *all = CT_NEW(&arena, char, t->ring_bytes *(size_t)ranks->size + 1);
+    assert_non_null(all);
+    for (int64_t l = 0; l < c->model.layers; l++)
+        ok(ct_comm_all_gather(ranks, (char *)t->ring + (size_t)l * piece, piece,
+                              all + (size_t)l * piece * (size_t)ranks->size));
+    return (float *)(void *)all;
+}
+
+static void checkpoints_are_of_all_ranks(void **state) {
+    const ct_train_config c = shared_config((int)(intptr_t)*state);
+    char                  folder[TEMP_PATH];
+    ct_stepper            s;
+    ct_saver              saver;
+    const trace           left = trace_among(&c, ranks, NULL, false);
+    const float          *ring = gathered_ring(&c, &left);
+    shared_folder(folder);
+    for (int background = 0; background < 2; background++) {
+        const char *run = ct_arena_printf(&arena, "%s/%d", folder, background),
+                   *checkpoint = ct_arena_printf(&arena, "%s/checkpoints/last-%010d", run, STEPS);
+        ok(ct_stepper_open_among(&c, &dataset, ranks, &s));
+        ok(ct_saver_open(&(ct_checkpoint_place){.run = run, .keep = 1}, &s.network, background, false, &saver));
+        for (int i = 0; i < STEPS; i++) ok(ct_stepper_step(&s));
+        ok(ct_stepper_settle(&s));
+        ok(ct_saver_save(&saver, CT_LAST, &s.at));
+        ok(ct_saver_save(&saver, CT_BEST, &s.at));
+        ok(ct_saver_wait(&saver));
+        ok(ct_comm_barrier(ranks)); /* it is there */
+        ct_saver_close(&saver);
+        ct_stepper_close(&s);
+        assert_loads(&c, ranks, checkpoint, &left, ring);
+        assert_loads(&c, NULL, checkpoint, &left, ring); /* one rank, whatever wrote it */
+        ok(ct_comm_barrier(ranks));
+    }
+    if (ranks->rank == 0) temp_remove(folder);
+}
+
+/* ---- what fails */
+static void lines_are_shared_evenly_or_not_at_all(void **state) {
+    ct_train_config c = shared_config(CT_BACKBONE);
+    ct_stepper      s;
+    (void)state;
+    c.batch = 5;
+    if (ranks->size == 1) return;
+    assert_int_equal(ct_stepper_open_among(&c, &dataset, ranks, &s), CT_EUSAGE);
+    assert_message_has("5 windows can't be shared evenly by");
+}
+
+int main(void) {
+    void *const backbone = (void *)(intptr_t)CT_BACKBONE, *const melody = (void *)(intptr_t)CT_MELODY;
+    const struct CMUnitTest tests[] = {
+        {"as_one_rank (backbone)", as_one_rank, NULL, NULL, backbone},
+        {"as_one_rank (melody)", as_one_rank, NULL, NULL, melody},
+        {"buckets_change_nothing (melody)", buckets_change_nothing, NULL, NULL, melody},
+        {"checkpoints_are_of_all_ranks (backbone)", checkpoints_are_of_all_ranks, NULL, NULL, backbone},
+        {"checkpoints_are_of_all_ranks (melody)", checkpoints_are_of_all_ranks, NULL, NULL, melody},
+        cmocka_unit_test(lines_are_shared_evenly_or_not_at_all),
+    };
+    if (ct_comm_open(&(ct_dist_choice){.timeout = 60}, &ranks) != CT_OK) {
+        fprintf(stderr, "%s\n", ct_message());
+        return 1;
+    }
+    const int failed = cmocka_run_group_tests(tests, training_begin, training_end);
+    if (failed) ct_comm_abort(ranks, "a test has failed");
+    return ct_comm_close(ranks) == CT_OK ? failed : 1;
+}
