@@ -22,6 +22,7 @@ static const ct_key keys[] = {
     KEY("primer_bars", INTEGER, "4", 1, 512, primer_bars, "how many bars of the primer"),
     KEY("batch", INTEGER, "16", 1, 4096, batch, "pieces written side by side; their bytes do not depend on it"),
     CT_DEVICE_KEYS(ct_generate_config, on),
+    CT_DIST_KEYS(ct_generate_config, dist),
     KEY("backbone.temperature", REAL, "0.9", 0, 10, sampling[0].temperature, "stage 1: 0 takes the likeliest token"),
     KEY("backbone.top_p", REAL, "0.95", 0, 1, sampling[0].top_p, "stage 1: keep the likeliest tokens of this mass"),
     KEY("backbone.top_k", INTEGER, "0", 0, 65535, sampling[0].top_k, "stage 1: keep so many tokens, 0: all"),

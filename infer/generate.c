@@ -16,6 +16,8 @@
 
 typedef struct ct_generator {
     const ct_generate_config *config;
+    ct_comm                  *comm;  /* NULL: there is one rank */
+    bool                      leads; /* the rank that makes the folder, writes the manifest and tells */
     ct_arena                  arena;
     ct_model                  model[CT_STAGES];
     char                      path[CT_STAGES][4096], hash[CT_STAGES][65];
@@ -30,6 +32,7 @@ typedef struct ct_generator {
     ct_rows                   primer_rows[CT_STAGES];
     char                      manifest_path[4200];
     FILE                     *manifest;
+    const char               *lines; /* of several ranks: this one's of the manifest, until they are gathered */
 } ct_generator;
 
 /* ---- what was asked for */
@@ -140,7 +143,8 @@ static ct_status load_models(ct_generator *g) {
         ct_file_unmap(&bytes);
         CT_TRY(ct_model_load(g->path[s], CT_F32, &g->model[s]));
     }
-    int64_t batch = g->config->batch < g->config->count ? g->config->batch : g->config->count;
+    int64_t ranks = g->comm ? g->comm->size : 1, share = (g->config->count + ranks - 1) / ranks;
+    int64_t batch = g->config->batch < share ? g->config->batch : share;
     int64_t given = g->primer_rows[CT_BACKBONE].count;
     if (given < g->primer_rows[CT_MELODY].count) given = g->primer_rows[CT_MELODY].count;
     ct_composer_options o = {.model = {both ? &g->model[CT_BACKBONE] : NULL, &g->model[CT_MELODY]},
@@ -239,7 +243,10 @@ static ct_status write_manifest(ct_generator *g, int64_t number, uint64_t seed, 
     char *text = ct_json_print(line, 0, arena);
     ct_json_free(line);
     if (text) text = ct_arena_printf(arena, "%s\n", text);
-    return text ? ct_append(g->manifest, g->manifest_path, text, strlen(text)) : CT_ENOMEM;
+    if (!text) return CT_ENOMEM;
+    if (!g->comm) return ct_append(g->manifest, g->manifest_path, text, strlen(text));
+    g->lines = ct_arena_printf(arena, "%s%s", g->lines, text);
+    return g->lines ? CT_OK : CT_ENOMEM;
 }
 
 static ct_status write_piece(ct_generator *g, int64_t number, uint64_t seed, int64_t attempt, ct_piece *piece,
@@ -299,27 +306,52 @@ static ct_status compose_batch(ct_generator *g, int64_t first, int64_t count, ct
     return CT_OK;
 }
 
+/* Each rank's batch is over, or a signal has ended it: what is there goes into the manifest; all go on, or none. */
+static ct_status end_round(ct_generator *g, ct_status status, ct_arena *arena) {
+    ct_comm_part *parts = CT_NEW(arena, ct_comm_part, (size_t)g->comm->size);
+    int64_t       stop = status == CT_ESTOP;
+    if (!parts) return CT_ENOMEM;
+    CT_TRY(ct_comm_gather_parts(g->comm, g->lines, strlen(g->lines), arena, parts));
+    for (int r = 0; g->leads && r < g->comm->size; r++)
+        CT_TRY(ct_append(g->manifest, g->manifest_path, parts[r].data, parts[r].bytes));
+    CT_TRY(ct_comm_reduce_int(g->comm, CT_REDUCE_MAX, &stop, 1));
+    return stop && status == CT_OK ? ct_fail(CT_ESTOP, "stopped: another rank was asked to") : status;
+}
+
+/* A batch of each rank, from piece `first` on. */
+static ct_status compose_round(ct_generator *g, int64_t first) {
+    const int64_t batch = g->composer.batch, mine = first + (g->comm ? g->comm->rank * batch : 0),
+                  left = g->config->count - mine + 1;
+    ct_arena arena = {0};
+    g->lines = "";
+    ct_status status = left > 0 ? compose_batch(g, mine, left < batch ? left : batch, &arena) : CT_OK;
+    if (g->comm && (status == CT_OK || status == CT_ESTOP)) status = end_round(g, status, &arena);
+    ct_arena_free(&arena);
+    return status;
+}
+
 static ct_status compose_all(ct_generator *g) {
     const ct_generate_config *c = g->config;
+    const int64_t             round = g->composer.batch * (g->comm ? g->comm->size : 1);
     char                      took[32];
     ct_progress               progress;
-    double                    begun = ct_seconds();
+    double                    begun = ct_seconds(), tokens;
     ct_status                 status = CT_OK;
     ct_progress_begin(&progress, "composing", c->count);
     g->composer.progress = &progress;
-    for (int64_t first = 1; first <= c->count && status == CT_OK; first += g->composer.batch) {
-        int64_t  left = c->count - first + 1, count = left < g->composer.batch ? left : g->composer.batch;
-        ct_arena arena = {0};
-        status = compose_batch(g, first, count, &arena);
-        ct_arena_free(&arena);
-        if (status == CT_OK) g->composer.pieces = first + count - 1;
+    for (int64_t first = 1; first <= c->count && status == CT_OK; first += round) {
+        status = compose_round(g, first);
+        if (status == CT_OK) g->composer.pieces = first + round <= c->count ? first + round - 1 : c->count;
     }
     g->composer.progress = NULL;
     CT_TRY(status);
     ct_progress_end(&progress);
+    tokens = (double)g->composer.tokens;
+    if (g->comm) CT_TRY(ct_comm_reduce(g->comm, CT_REDUCE_SUM, &tokens, 1));
     double seconds = ct_seconds() - begun;
-    printf("%s: %lld pieces in %s, %.0f tokens/s; seeds and checkpoints in manifest.jsonl\n", c->output,
-           (long long)c->count, ct_duration(seconds, took, sizeof took), (double)g->composer.tokens / seconds);
+    if (g->leads)
+        printf("%s: %lld pieces in %s, %.0f tokens/s; seeds and checkpoints in manifest.jsonl\n", c->output,
+               (long long)c->count, ct_duration(seconds, took, sizeof took), tokens / seconds);
     for (int s = 0; s < CT_STAGES; s++) ct_check_tell(&g->composer.decoder[s].check);
     return CT_OK;
 }
@@ -340,21 +372,41 @@ static void close_output(ct_generator *g) {
     if (empty && unlink(g->manifest_path) == 0) rmdir(g->config->output);
 }
 
+static ct_status check_output(const ct_generate_config *c) {
+    return ct_folder_exists(c->output) || ct_file_exists(c->output)
+               ? ct_fail(CT_EFAIL, "%s: %s is there already; nothing was changed (hint: another output)",
+                         ct_config_where("output"), c->output)
+               : CT_OK;
+}
+
+static ct_status generate(ct_generator *g) {
+    if (g->comm && g->config->on.kind != CT_ON_CPU)
+        return ct_fail(CT_EUSAGE, "%s: %d ranks write on CPUs only (hint: device: cpu, or one rank)",
+                       ct_config_where("device"), g->comm->size);
+    if (g->leads) CT_TRY(check_output(g->config));
+    CT_TRY(read_options(g));
+    CT_TRY(read_lead(g));
+    CT_TRY(read_primer(g));
+    CT_TRY(load_models(g));
+    if (g->leads) CT_TRY(open_output(g));
+    if (g->comm) CT_TRY(ct_comm_barrier(g->comm)); /* the folder is there */
+    return compose_all(g);
+}
+
 ct_status ct_generate(const ct_generate_config *config) {
     ct_generator generator = {.config = config}, *g = &generator;
-    if (ct_folder_exists(config->output) || ct_file_exists(config->output))
-        return ct_fail(CT_EFAIL, "%s: %s is there already; nothing was changed (hint: another output)",
-                       ct_config_where("output"), config->output);
-    ct_status status = read_options(g);
-    if (status == CT_OK) status = read_lead(g);
-    if (status == CT_OK) status = read_primer(g);
-    if (status == CT_OK) status = load_models(g);
-    if (status == CT_OK) status = open_output(g);
-    if (status == CT_OK) status = compose_all(g);
+    ct_comm     *comm;
+    CT_TRY(ct_comm_open(&config->dist, &comm));
+    g->comm = comm->size > 1 ? comm : NULL;
+    g->leads = comm->rank == 0;
+    if (!g->leads) ct_log_warnings_only();
+    ct_status status = generate(g);
     close_output(g);
+    if (status != CT_OK && status != CT_ESTOP) ct_comm_abort(comm, ct_message());
     ct_composer_free(&g->composer);
     ct_device_close(g->device);
     for (int s = 0; s < CT_STAGES; s++) ct_model_free(&g->model[s]);
     ct_arena_free(&g->arena);
-    return status;
+    const ct_status closed = ct_comm_close(comm);
+    return status == CT_OK ? closed : status;
 }

@@ -6,7 +6,8 @@
  *
  * Piece number i is written from seed + i - 1 and depends on nothing else of the
  * batch. Each file appears whole; after Ctrl-C the pieces named in the manifest
- * are all there.
+ * are all there. Several ranks write a batch each by turns, and the first one the
+ * manifest: the files are those of one.
  *
  * Owner: everything is made and freed inside.
  * Fails: CT_EUSAGE for options that can't be, CT_EFAIL for files, CT_ESTOP after a signal.
@@ -16,6 +17,7 @@
 
 #include "core/config.h"
 #include "infer/compose.h"
+#include "kernels/comm.h"
 
 typedef struct ct_generate_config {
     const char      *backbone, *melody, *output, *key, *meter, *lead, *primer;
@@ -23,6 +25,7 @@ typedef struct ct_generate_config {
     double           tempo;
     ct_sampling      sampling[CT_STAGES];
     ct_device_choice on;
+    ct_dist_choice   dist;
     bool             faults;
 } ct_generate_config;
 

@@ -50,6 +50,20 @@ for stage in backbone melody; do
         models.$([ $stage = melody ] && echo backbone || echo melody)= data.songs=2 unknown=false counts.order=0 interval.samples=0
 done
 
+# ---- pieces
+write() { # RANKS FOLDER [key=value ...]
+    local ranks=$1 folder=$2; shift 2
+    tests/mpi.sh "$ranks" "$CANTUS" generate configs/demo-generate.yaml models.backbone="$T/backbone-two" models.melody="$T/melody-two" \
+        output="$T/$folder" dist.timeout=20 bars=4 count=7 batch=2 "$@"
+}
+check '7 pieces, 1 rank' write 1 pieces-one
+check '7 pieces, 4 ranks' write 4 pieces-four
+check 'the same files' diff -r "$T/pieces-one" "$T/pieces-four"
+check '3 pieces, 4 ranks' write 4 pieces-few count=3
+check '3 of the same' cmp <(head -3 "$T/pieces-one/manifest.jsonl") "$T/pieces-few/manifest.jsonl"
+refuses 'a folder that is there' 1 'is there already' write 2 pieces-one
+check 'which stays as it was' diff -r "$T/pieces-one" "$T/pieces-four"
+
 # ---- one of them is told to stop, or dies
 begin() { # RUN: 2 ranks with no end; $pid: of what waits for mpirun
     train 2 melody "$1" train.steps=100000 train.save_every=5 train.valid_every=100000 train.log_every=5 train.resume=auto > "$T/$1.log" 2>&1 &
@@ -66,7 +80,7 @@ ended() { # CODE within 30 seconds, nothing left
     for _ in $(seq 300); do kill -0 "$pid" 2> /dev/null || break; sleep 0.1; done
     kill -0 "$pid" 2> /dev/null && { kill -9 "$pid"; return 1; }
     wait "$pid"; code=$?
-    pgrep -f "train.out=$T/melody-$1" && return 1
+    pgrep -f "$T/[a-z]*-*$1" && return 1
     if [ "$2" = any ]; then [ $code -ne 0 ]; else [ $code -eq "$2" ]; fi
 }
 check 'trains' begin signal
@@ -80,6 +94,15 @@ check 'goes on from what is there' begin dead
 check 'said so' grep -q 'resuming from' "$T/dead.log"
 kill -USR1 "$(of_rank 1)"
 check 'and stops' ended dead 75
+write 2 pieces-stopped count=100000 > "$T/pieces.log" 2>&1 &
+pid=$!
+check 'writes' bash -c 'for _ in $(seq 300); do [ -s "$0/manifest.jsonl" ] && exit; sleep 0.1; done; exit 1' "$T/pieces-stopped"
+kill -USR1 "$(of_rank 2)"
+check 'a signal to one rank stops all' ended "pieces-stopped" 75
+check 'what the manifest names is there' python3 -c '
+import json, os, sys
+lines = [json.loads(line) for line in open(sys.argv[1] + "/manifest.jsonl")]
+assert lines and all(os.path.getsize(sys.argv[1] + "/" + line["file"]) > 100 for line in lines)' "$T/pieces-stopped"
 
 refuses 'windows that cannot be shared' 1 "7 windows can't be shared evenly by 2 ranks" train 2 melody odd train.batch=7
 finish
