@@ -81,7 +81,7 @@ static ct_status receive_all(int fd, void *data, size_t bytes, double end) {
     return CT_OK;
 }
 
-/* CT_OK, or CT_EFAIL for now: it may be there later. */
+/* CT_EFAIL where nobody answers at present; the caller may try again. */
 static ct_status connect_once(const struct sockaddr *address, socklen_t length, double end, int *out) {
     int       fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), error = 0;
     socklen_t n = sizeof error;
@@ -226,7 +226,8 @@ static ct_status meet_as_other(tcp_link *t, int listener, uint32_t port, double 
     const hello         mine = {MAGIC, t->world->nonce, t->link.size, t->link.rank, port, 0};
     struct sockaddr_in6 zero = {0};
     int                *to_0 = &t->peers[0].socket;
-    CT_TRY(ct_context(find_rank_0(t, end, to_0), "rank 0 at %s port %s", t->world->address, t->world->port));
+    CT_TRY(ct_context(find_rank_0(t, end, to_0), "rank 0 at %s port %s (hint: has it started, with this MASTER_ADDR?)",
+                      t->world->address, t->world->port));
     CT_TRY(send_all(*to_0, &mine, sizeof mine, end));
     CT_TRY(ct_context(receive_all(*to_0, t->places, (size_t)t->link.size * sizeof *t->places, end),
                       "rank 0 at %s port %s (hint: all ranks there? of the same job?)", t->world->address,

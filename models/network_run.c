@@ -186,22 +186,24 @@ void ct_network_update_records(const ct_network *n, const ct_adam *adam, ct_reco
 }
 
 ct_status ct_network_norm(ct_network *n) {
-    const ct_params p = norm_params(n);
-    return ct_context(ct_check_run(&n->check, n->backend, &(ct_call){CT_OP_grad_norm, &p}, 1), "norm of the gradients");
+    ct_record records[2];
+    ct_network_update_records(n, &(ct_adam){.beta1 = 0}, records);
+    return ct_records_run(&(ct_record_list){.at = &records[0], .count = 1}, n->backend, &n->check);
 }
 
 ct_status ct_network_update(ct_network *n, const ct_adam *adam) {
-    const ct_params p = update_params(n, adam);
-    return ct_context(ct_check_run(&n->check, n->backend, &(ct_call){CT_OP_adamw, &p}, 1), "update");
+    ct_record records[2];
+    ct_network_update_records(n, adam, records);
+    return ct_records_run(&(ct_record_list){.at = &records[1], .count = 1}, n->backend, &n->check);
 }
 
 ct_status ct_network_make_check(ct_network *n) {
     const ct_record_list *lists[] = {&n->forward, &n->backward, &n->after};
     for (size_t i = 0; i < CT_COUNT(lists); i++) ct_records_measure(lists[i], n->backend, &n->check);
     if (n->moment) {
-        const ct_params norm = norm_params(n), update = update_params(n, &(ct_adam){.beta1 = 0});
-        ct_check_measure(&n->check, &(ct_call){CT_OP_grad_norm, &norm}, 1);
-        ct_check_measure(&n->check, &(ct_call){CT_OP_adamw, &update}, 1);
+        ct_record records[2];
+        ct_network_update_records(n, &(ct_adam){.beta1 = 0}, records);
+        ct_records_measure(&(ct_record_list){.at = records, .count = 2}, n->backend, &n->check);
     }
     return ct_check_make(&n->check);
 }

@@ -63,15 +63,14 @@ ct_status ct_reducer_make(const ct_reducer_options *o, const ct_record_list *bac
 ct_status ct_reducer_run(ct_reducer *r, const ct_record_list *backward, const ct_backend *backend, ct_check *check) {
     size_t done = 0;
     for (int i = 0; i < r->count; i++) {
-        ct_bucket *b = &r->at[i];
+        const ct_bucket *b = &r->at[i];
         if (b->after > done) CT_TRY(ct_records_run_to(backward, b->after, backend, check, &done));
         CT_TRY(ct_comm_begin(r->comm, CT_ALL_REDUCE, r->gradients + (size_t)b->first * ct_dtype_size(r->dtype),
-                             b->count, r->dtype, &b->ticket));
+                             b->count, r->dtype, &r->ticket));
     }
     return ct_records_run_to(backward, backward->count, backend, check, &done);
 }
 
 ct_status ct_reducer_wait(ct_reducer *r) {
-    for (int i = 0; i < r->count; i++) CT_TRY(ct_comm_wait(r->comm, r->at[i].ticket));
-    return CT_OK;
+    return ct_comm_wait(r->comm, r->ticket);
 }

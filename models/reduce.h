@@ -17,7 +17,6 @@
 typedef struct ct_bucket {
     int64_t first, count; /* numbers of the gradients */
     size_t  after;        /* so many records have run when it is whole */
-    int64_t ticket;       /* of the communicator, while it is on the way */
 } ct_bucket;
 
 typedef struct ct_reducer {
@@ -26,6 +25,7 @@ typedef struct ct_reducer {
     ct_dtype   dtype; /* of them */
     ct_bucket *at;    /* by `after` */
     int        count;
+    int64_t    ticket; /* of the last one that was sent off */
 } ct_reducer;
 
 typedef struct ct_reducer_options {
