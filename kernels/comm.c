@@ -546,10 +546,10 @@ ct_status ct_comm_all_gather_parts(ct_comm *comm, const void *mine, size_t bytes
 }
 
 /* ---- arrays of gradients and parameters */
-ct_status ct_comm_begin(ct_comm *comm, ct_collective what, void *array, int64_t count, ct_dtype dtype,
-                        int64_t *ticket) {
-    CT_ASSERT(what <= CT_ALL_GATHER && count >= 0 && (array || !count) && dtype <= CT_BF16);
-    const ct_call call = {.verb = (ct_verb)what, .data = array, .count = count, .dtype = dtype};
+ct_status ct_comm_begin(ct_comm *comm, ct_collective what, const ct_shared *a, int64_t *ticket) {
+    CT_ASSERT(what <= CT_ALL_GATHER && a->count >= 0 && (a->data || !a->count) && a->dtype <= CT_BF16);
+    const ct_call call = {
+        .verb = (ct_verb)what, .data = a->data, .count = a->count, .dtype = a->dtype, .unit = a->unit};
     *ticket = 0;
     return comm->size == 1 ? CT_OK : ask(comm, &call, ticket);
 }

@@ -92,17 +92,26 @@ typedef enum ct_collective {
     CT_ALL_GATHER      /* everywhere what each rank had in its share */
 } ct_collective;
 
-/* A rank's share of an array: elements [first, first + length); the shares of all ranks follow each other. */
-static inline void ct_comm_share(int64_t count, int rank, int size, int64_t *first, int64_t *length) {
-    const int64_t each = count / size, more = count % size;
-    *first = each * rank + (rank < more ? rank : more);
-    *length = each + (rank < more);
+/* An array that ranks have shares of: these are cut at multiples of `unit` elements (0: anywhere). */
+typedef struct ct_shared {
+    void    *data;
+    int64_t  count;
+    ct_dtype dtype;
+    int64_t  unit;
+} ct_shared;
+
+/* A rank's share: elements [*first, *first + *length); the shares of all ranks follow each other, rank 0's is one of
+ * the longest. */
+static inline void ct_comm_share(int64_t count, int64_t unit, int rank, int size, int64_t *first, int64_t *length) {
+    const int64_t u = unit > 0 ? unit : 1, units = (count + u - 1) / u, each = units / size, more = units % size;
+    const int64_t from = (each * rank + (rank < more ? rank : more)) * u, to = from + (each + (rank < more)) * u;
+    *first = from < count ? from : count;
+    *length = (to < count ? to : count) - *first;
 }
 
 /* Put at the end of the queue; *ticket is for ct_comm_wait. With CT_COMM_QUEUE on the way it waits for the oldest. */
 enum { CT_COMM_QUEUE = 256 };
-CT_NODISCARD ct_status ct_comm_begin(ct_comm *comm, ct_collective what, void *array, int64_t count, ct_dtype dtype,
-                                     int64_t *ticket);
+CT_NODISCARD ct_status ct_comm_begin(ct_comm *comm, ct_collective what, const ct_shared *array, int64_t *ticket);
 /* Until that and all that were begun before it are done. May be asked again. */
 CT_NODISCARD ct_status ct_comm_wait(ct_comm *comm, int64_t ticket);
 

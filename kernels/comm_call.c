@@ -53,19 +53,20 @@ typedef struct stretch {
     size_t first, bytes;
 } stretch;
 
-static stretch piece_of(const ct_caller *c, int64_t count, size_t element, int rank, int64_t number) {
+static stretch piece_of(const ct_caller *c, const ct_call *call, int rank, int64_t number) {
+    const size_t  element = element_bytes(call);
     int64_t       first, length;
-    const int64_t most = (int64_t)(piece_bytes(c->link->size) / element), begin = number * most;
-    ct_comm_share(count, rank, c->link->size, &first, &length);
+    const int64_t most = (int64_t)(piece_bytes(c->link->size) / element_bytes(call)), begin = number * most;
+    ct_comm_share(call->count, call->unit, rank, c->link->size, &first, &length);
     const int64_t n = length - begin < most ? length - begin : most;
     return n > 0 ? (stretch){(size_t)(first + begin) * element, (size_t)n * element} : (stretch){0};
 }
 
 /* How many the longest share has, which is that of rank 0. */
-static int64_t pieces(const ct_caller *c, int64_t count, size_t element) {
+static int64_t pieces(const ct_caller *c, const ct_call *call) {
     int64_t       first, length;
-    const int64_t most = (int64_t)(piece_bytes(c->link->size) / element);
-    ct_comm_share(count, 0, c->link->size, &first, &length);
+    const int64_t most = (int64_t)(piece_bytes(c->link->size) / element_bytes(call));
+    ct_comm_share(call->count, call->unit, 0, c->link->size, &first, &length);
     return (length + most - 1) / most;
 }
 
@@ -108,12 +109,11 @@ static void sum_piece(ct_caller *c, ct_dtype dtype, char *own, size_t bytes) {
 }
 
 static ct_status scatter_piece(ct_caller *c, const ct_call *call, int64_t number) {
-    const size_t  element = element_bytes(call);
     char         *array = call->data;
-    const stretch own = piece_of(c, call->count, element, c->link->rank, number);
+    const stretch own = piece_of(c, call, c->link->rank, number);
     clear(c);
     for (int rank = 0; rank < c->link->size; rank++) {
-        const stretch theirs = piece_of(c, call->count, element, rank, number);
+        const stretch theirs = piece_of(c, call, rank, number);
         ct_parcel    *parcel = &c->parcels[rank];
         if (theirs.bytes) *parcel = (ct_parcel){.out = array + theirs.first, .out_bytes = theirs.bytes};
         if (!own.bytes) continue;
@@ -126,11 +126,12 @@ static ct_status scatter_piece(ct_caller *c, const ct_call *call, int64_t number
 }
 
 /* Everywhere what each rank has in its piece. all: also to rank 0, which else has it already. */
-static ct_status gather_piece(ct_caller *c, char *array, int64_t count, size_t element, int64_t number, bool all) {
-    const stretch own = piece_of(c, count, element, c->link->rank, number);
+static ct_status gather_piece(ct_caller *c, const ct_call *call, int64_t number, bool all) {
+    char         *array = call->data;
+    const stretch own = piece_of(c, call, c->link->rank, number);
     clear(c);
     for (int rank = 0; rank < c->link->size; rank++) {
-        const stretch theirs = piece_of(c, count, element, rank, number);
+        const stretch theirs = piece_of(c, call, rank, number);
         ct_parcel    *parcel = &c->parcels[rank];
         if (own.bytes && (rank || all)) *parcel = (ct_parcel){.out = array + own.first, .out_bytes = own.bytes};
         if (!theirs.bytes || (c->link->rank == 0 && !all)) continue;
@@ -141,11 +142,10 @@ static ct_status gather_piece(ct_caller *c, char *array, int64_t count, size_t e
 }
 
 static ct_status shared(ct_caller *c, const ct_call *call) {
-    const size_t  element = element_bytes(call);
-    const int64_t n = pieces(c, call->count, element);
+    const int64_t n = pieces(c, call);
     for (int64_t i = 0; i < n; i++) {
         if (call->verb != CT_VERB_ALL_GATHER) CT_TRY(scatter_piece(c, call, i));
-        if (call->verb != CT_VERB_REDUCE_SCATTER) CT_TRY(gather_piece(c, call->data, call->count, element, i, true));
+        if (call->verb != CT_VERB_REDUCE_SCATTER) CT_TRY(gather_piece(c, call, i, true));
     }
     return CT_OK;
 }
@@ -202,16 +202,16 @@ static ct_status barrier(ct_caller *c) {
 static ct_status broadcast(ct_caller *c, const ct_call *call) {
     char      *data = call->data;
     const bool root = c->link->rank == 0, brief = call->count < LONG_BROADCAST;
-    for (int64_t i = 0; i < (brief ? call->count > 0 : pieces(c, call->count, 1)); i++) {
+    for (int64_t i = 0; i < (brief ? call->count > 0 : pieces(c, call)); i++) {
         clear(c);
         for (int rank = root ? 1 : 0; rank < (root ? c->link->size : 1); rank++) {
             const stretch part =
-                brief ? (stretch){0, (size_t)call->count} : piece_of(c, call->count, 1, root ? rank : c->link->rank, i);
+                brief ? (stretch){0, (size_t)call->count} : piece_of(c, call, root ? rank : c->link->rank, i);
             if (root && part.bytes) c->parcels[rank] = (ct_parcel){.out = data + part.first, .out_bytes = part.bytes};
             if (!root && part.bytes) c->parcels[rank] = (ct_parcel){.in = data + part.first, .in_bytes = part.bytes};
         }
         CT_TRY(exchange(c));
-        if (!brief) CT_TRY(gather_piece(c, data, call->count, 1, i, false));
+        if (!brief) CT_TRY(gather_piece(c, call, i, false));
     }
     return CT_OK;
 }

@@ -86,7 +86,7 @@ typedef enum ct_verb {
 typedef struct ct_call {
     ct_verb       verb;
     void         *data;
-    int64_t       count; /* elements; bytes where there are none */
+    int64_t       count, unit; /* elements; bytes where there are none. Shares are cut at multiples of `unit` */
     ct_dtype      dtype;
     ct_reduction  how;
     bool          integers;

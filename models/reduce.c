@@ -65,8 +65,9 @@ ct_status ct_reducer_run(ct_reducer *r, const ct_record_list *backward, const ct
     for (int i = 0; i < r->count; i++) {
         const ct_bucket *b = &r->at[i];
         if (b->after > done) CT_TRY(ct_records_run_to(backward, b->after, backend, check, &done));
-        CT_TRY(ct_comm_begin(r->comm, CT_ALL_REDUCE, r->gradients + (size_t)b->first * ct_dtype_size(r->dtype),
-                             b->count, r->dtype, &r->ticket));
+        const ct_shared whole = {
+            .data = r->gradients + (size_t)b->first * ct_dtype_size(r->dtype), .count = b->count, .dtype = r->dtype};
+        CT_TRY(ct_comm_begin(r->comm, CT_ALL_REDUCE, &whole, &r->ticket));
     }
     return ct_records_run_to(backward, backward->count, backend, check, &done);
 }

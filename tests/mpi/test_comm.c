@@ -69,12 +69,12 @@ static void put_sum(void *array, ct_dtype dtype, int64_t i, int size, bool whole
         put(array, dtype, i, sum);
 }
 
-static ct_status try_array(ct_comm *comm, ct_collective what, ct_dtype dtype, int64_t count, bool whole) {
+static ct_status try_array(ct_comm *comm, ct_collective what, ct_dtype dtype, int64_t count, int64_t unit, bool whole) {
     static const char *const names[] = {"all_reduce", "reduce_scatter", "all_gather"};
     const size_t             element = ct_dtype_size(dtype), bytes = (size_t)count * element;
     void                    *array = room(bytes), *expected = room(bytes);
     int64_t                  first, length, ticket;
-    ct_comm_share(count, comm->rank, comm->size, &first, &length);
+    ct_comm_share(count, unit, comm->rank, comm->size, &first, &length);
     for (int64_t i = 0; i < count; i++) put(array, dtype, i, value(comm->rank, i, whole));
     memcpy(expected, array, bytes);
     for (int64_t i = 0; i < count && what == CT_ALL_REDUCE; i++) put_sum(expected, dtype, i, comm->size, whole);
@@ -82,10 +82,10 @@ static ct_status try_array(ct_comm *comm, ct_collective what, ct_dtype dtype, in
         put_sum(expected, dtype, i, comm->size, whole);
     for (int rank = 0; rank < comm->size && what == CT_ALL_GATHER; rank++) {
         int64_t from, n;
-        ct_comm_share(count, rank, comm->size, &from, &n);
+        ct_comm_share(count, unit, rank, comm->size, &from, &n);
         for (int64_t i = from; i < from + n; i++) put(expected, dtype, i, value(rank, i, whole));
     }
-    CT_TRY(ct_comm_begin(comm, what, array, count, dtype, &ticket));
+    CT_TRY(ct_comm_begin(comm, what, &(ct_shared){array, count, dtype, unit}, &ticket));
     CT_TRY(ct_comm_wait(comm, ticket));
     check(comm, !memcmp(array, expected, bytes), names[what], count);
     ct_arena_free(&memory);
@@ -97,7 +97,8 @@ static ct_status try_arrays(ct_comm *comm) {
     for (size_t s = 0; s < CT_COUNT(sizes); s++)
         for (int what = 0; what <= CT_ALL_GATHER; what++)
             for (int dtype = 0; dtype <= CT_BF16; dtype++)
-                CT_TRY(try_array(comm, (ct_collective)what, (ct_dtype)dtype, sizes[s], s % 2));
+                for (int64_t unit = 0; unit <= 1000; unit += 500)
+                    CT_TRY(try_array(comm, (ct_collective)what, (ct_dtype)dtype, sizes[s], unit, s % 2));
     return CT_OK;
 }
 
@@ -111,7 +112,7 @@ static ct_status try_many(ct_comm *comm) {
     for (int c = 0; c < CALLS; c++) {
         float *array = arrays + (size_t)c * LENGTH;
         for (int i = 0; i < LENGTH; i++) array[i] = (float)(comm->rank + c + i % 7);
-        CT_TRY(ct_comm_begin(comm, CT_ALL_REDUCE, array, LENGTH - c, CT_F32, &tickets[c]));
+        CT_TRY(ct_comm_begin(comm, CT_ALL_REDUCE, &(ct_shared){array, LENGTH - c, CT_F32, 0}, &tickets[c]));
         for (int i = 0; i < 2000; i++) busy += (double)array[i] * 0.5;
     }
     CT_TRY(ct_comm_wait(comm, tickets[CALLS - 1]));
@@ -253,7 +254,7 @@ static ct_status wrong(ct_comm *comm, const char *what) {
     static float array[70000];
     int64_t      ticket;
     for (int i = 0; i < 3; i++) {
-        CT_TRY(ct_comm_begin(comm, CT_ALL_REDUCE, array, 70000, CT_F32, &ticket));
+        CT_TRY(ct_comm_begin(comm, CT_ALL_REDUCE, &(ct_shared){array, 70000, CT_F32, 0}, &ticket));
         CT_TRY(ct_comm_wait(comm, ticket));
     }
     if (culprit && !strcmp(what, "stop")) raise(SIGSTOP);
@@ -263,7 +264,7 @@ static ct_status wrong(ct_comm *comm, const char *what) {
     if (culprit && !strcmp(what, "close")) return CT_OK; /* without an error */
     if (culprit && !strcmp(what, "abort")) return ct_fail(CT_EFAIL, "this rank's disk is on fire");
     if (culprit && !strcmp(what, "other")) return ct_comm_barrier(comm);
-    CT_TRY(ct_comm_begin(comm, CT_ALL_REDUCE, array, 70000, CT_F32, &ticket));
+    CT_TRY(ct_comm_begin(comm, CT_ALL_REDUCE, &(ct_shared){array, 70000, CT_F32, 0}, &ticket));
     CT_TRY(ct_comm_wait(comm, ticket));
     if (!strcmp(what, "other")) return CT_OK;
     return ct_fail(CT_EFAIL, "that worked?");
@@ -279,7 +280,7 @@ static ct_status speed(ct_comm *comm) {
         CT_TRY(ct_comm_barrier(comm));
         const double begun = ct_seconds();
         for (int i = 0; i < times; i++) {
-            CT_TRY(ct_comm_begin(comm, CT_ALL_REDUCE, array, counts[c], CT_F32, &ticket));
+            CT_TRY(ct_comm_begin(comm, CT_ALL_REDUCE, &(ct_shared){array, counts[c], CT_F32, 0}, &ticket));
             CT_TRY(ct_comm_wait(comm, ticket));
         }
         const double each = (ct_seconds() - begun) / times;
