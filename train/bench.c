@@ -3,6 +3,7 @@
 
 #include "core/config_keys.h"
 #include "core/log.h"
+#include "train/bench_comm.h"
 #include "train/made_up.h"
 
 #include <string.h>
@@ -26,7 +27,7 @@ bool ct_bench_word(const char *word) {
 }
 
 const char *ct_bench_nearest(const char *word) {
-    ct_key names[CT_OP_COUNT + 1] = {[CT_OP_COUNT] = {.path = STEP}};
+    ct_key names[CT_OP_COUNT + 2] = {[CT_OP_COUNT] = {.path = STEP}, {.path = CT_BENCH_COMM}};
     for (int op = 0; op < CT_OP_COUNT; op++) names[op].path = ct_op_about((ct_op)op)->name;
     return ct_keys_nearest(names, CT_COUNT(names), word);
 }

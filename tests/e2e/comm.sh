@@ -46,6 +46,34 @@ refuses "... says what to install" 1 'install libopenmpi-dev and openmpi-bin' \
 doctor_says() { CANTUS_MPI_LIBRARY=$1 "$CANTUS" doctor | grep -q "^MPI  *$2"; }
 check "doctor says what to install" doctor_says /none/lib.so 'its library can.t be loaded: /none/lib.so.*libopenmpi-dev'
 
+# ---- cantus bench comm
+# bench HOW RANKS ...: a table of three collectives of two sizes, and nothing on stderr
+bench() {
+    local how=$1 n=$2; shift 2
+    "$how" "$n" "$CANTUS" bench comm 4K 1MiB dist.timeout=20 "$@" > "$TMP/bench.out" 2> "$TMP/bench.err" || return 1
+    [ ! -s "$TMP/bench.err" ] && [ "$(grep -cE '^  (all_reduce|reduce_scatter|all_gather) +(4096|1048576) +[0-9.]+ +[0-9.]+ +[0-9.]+$' "$TMP/bench.out")" = 6 ]
+}
+processes_by_tcp() { # like by_tcp, of any program
+    local n=$1 i code=0 pids=(); shift
+    export WORLD_SIZE=$n MASTER_ADDR=localhost MASTER_PORT=$((21000 + RANDOM % 9000)) CANTUS_JOB=$$
+    for ((i = 0; i < n; i++)); do RANK=$i timeout 60 "$@" & pids+=($!); done
+    for i in "${pids[@]}"; do wait "$i" || code=$?; done
+    unset WORLD_SIZE MASTER_ADDR MASTER_PORT
+    return $code
+}
+alone() { "$CANTUS" bench comm "$@" > "$TMP/alone" && grep -q 'There is one rank ("self", .*mpirun -n 4 cantus bench comm' "$TMP/alone"; }
+check "bench comm, alone" alone
+check "... with sizes and keys" alone 4096 64K dist.timeout=5
+check "bench comm by TCP" bench processes_by_tcp 3
+check "... says who" grep -q '^3 ranks by tcp' "$TMP/bench.out"
+check "... and where" grep -q "^  ranks 0-2: $(hostname)$" "$TMP/bench.out"
+refuses "no size" 2 'bench comm: size number 2: expected a multiple of 4 bytes up to 64 GiB' "$CANTUS" bench comm 4096 4098
+refuses "no size at all" 2 '"4KB" is neither a config file nor a size (hint: 4096, 64K or 1MiB)' "$CANTUS" bench comm 4KB
+refuses "a size of nothing" 2 'neither a config file nor an op' "$CANTUS" bench 4096
+refuses "ops too" 2 'comm times no ops, found attention' "$CANTUS" bench comm attention
+refuses "nearly the word" 2 'did you mean comm?' "$CANTUS" bench com
+refuses "a rank that does not come" 1 'rank 0 at localhost port 30098' env WORLD_SIZE=3 RANK=1 MASTER_ADDR=localhost MASTER_PORT=30098 "$CANTUS" bench comm dist.timeout=0.5
+
 # ---- by TCP
 for n in 2 3 4; do check "$n ranks by TCP" right by_tcp "$n"; done
 refuses "nobody else comes" 1 'waiting for rank 1-2 to connect' env WORLD_SIZE=3 RANK=0 MASTER_ADDR=localhost MASTER_PORT=$((30100 + RANDOM % 900)) "$T/ranks" right dist.timeout=0.5
@@ -82,6 +110,9 @@ if ! command -v mpirun > /dev/null; then skip "ranks by MPI: no mpirun (package 
 elif [ ! -f "$CANTUS_MPI_LIBRARY" ]; then skip "ranks by MPI: no ${CANTUS_MPI_LIBRARY##*/} (package libopenmpi-dev, then make)"
 else
     for n in 1 2 3 4; do check "$n ranks by MPI" right by_mpi "$n"; done
+    processes_by_mpi() { local n=$1; shift; timeout 60 tests/mpi.sh "$n" "$@"; }
+    check "bench comm by MPI" bench processes_by_mpi 2
+    check "... says who" grep -q '^2 ranks by mpi' "$TMP/bench.out"
     check "doctor names it" doctor_says '' '[A-Z].*[0-9]'
     check "a world of one that MPI was asked for" "$T/ranks" right dist.bootstrap=mpi
     refuses "a world of one that should be four" 1 'OMPI_COMM_WORLD_SIZE says 4 processes, MPI sees 1' \

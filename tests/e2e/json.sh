@@ -30,6 +30,11 @@ json doctor infer/README.md env -u CANTUS_ISA -u CANTUS_GEMM -u OMP_NUM_THREADS 
 json checkpoint train/README.md cat "$(ls -d "$T"/melody/checkpoints/last-* | tail -1)/manifest.json"
 json plan train/README.md "$CANTUS" plan configs/demo-melody.yaml data.path="$T/data" --json --records
 json bench train/README.md "$CANTUS" bench configs/demo-melody.yaml model.layers=1 model.tokens=32 model.memory=32 train.batch=2 --json
+# of one rank, whose table is empty: fields of a row are those of two, where there is MPI
+json bench-comm train/README.md "$CANTUS" bench comm --json
+if command -v mpirun > /dev/null && [ -f "$(dirname "$(realpath "$CANTUS")")/libcantus_mpi.so" ]; then
+    json bench-comm-two train/README.md tests/mpi.sh 2 "$CANTUS" bench comm 4K --json
+else skip 'no MPI: JSON of bench comm'; fi
 json evaluate models/README.md "$CANTUS" evaluate configs/evaluate.yaml data.path="$T/data" models.backbone="$T/backbone" \
     models.melody="$T/melody" interval.samples=20 --json
 # files of our own, to the last value; the path apart

@@ -10,6 +10,7 @@
 #include "kernels/bf16.h"
 #include "temp_folder.h"
 #include "train/bench.h"
+#include "train/bench_comm.h"
 #include "train/made_up.h"
 #include "train/plan.h"
 
@@ -420,8 +421,76 @@ static void a_peer_agrees_or_does_not(void **state) {
     assert_false(ct_bench_peer_alike(&p));
 }
 
+/* ---- collectives between ranks: what is measured by several processes is in tests/e2e/comm.sh */
+static void sizes_are_words(void **state) {
+    static const struct {
+        const char *word;
+        size_t      bytes;
+        bool        is;
+    } cases[] = {{"4096", 4096, true},
+                 {"4K", 4096, true},
+                 {"64KiB", 65536, true},
+                 {"1M", 1 << 20, true},
+                 {"2GiB", 2ull << 30, true},
+                 {"0", 0, true},
+                 {"6", 0, true},
+                 {"", 0, false},
+                 {"K", 0, false},
+                 {"4KB", 0, false},
+                 {"4k", 0, false},
+                 {"-4", 0, false},
+                 {"99999999999999999999", 0, false},
+                 {"99999999999999999G", 0, false}};
+    (void)state;
+    for (size_t i = 0; i < CT_COUNT(cases); i++) {
+        size_t bytes = 0;
+        assert_int_equal(ct_bench_comm_size(cases[i].word, &bytes), cases[i].is);
+        assert_int_equal(bytes, cases[i].bytes);
+    }
+}
+
+/* What ranks that sum and gather like kernels/comm.h have is right; any other number in any place is not. */
+static void wrong_results_are_found(void **state) {
+    enum { RANKS = 3, COUNT = 100 };
+    float parts[RANKS][COUNT], found[COUNT];
+    (void)state;
+    for (int rank = 0; rank < RANKS; rank++) ct_bench_comm_fill(rank, parts[rank], COUNT);
+    for (int what = 0; what <= CT_ALL_GATHER; what++)
+        for (int rank = 0; rank < RANKS; rank++) {
+            const ct_comm comm = {.rank = rank, .size = RANKS};
+            for (int owner = 0; owner < RANKS; owner++) {
+                int64_t first, length;
+                ct_comm_share(COUNT, 0, owner, RANKS, &first, &length);
+                for (int64_t i = first; i < first + length; i++) {
+                    const float sum = parts[0][i] + parts[1][i] + parts[2][i];
+                    found[i] = what == CT_ALL_GATHER                    ? parts[owner][i]
+                               : what == CT_ALL_REDUCE || owner == rank ? sum
+                                                                        : parts[rank][i];
+                }
+            }
+            assert_int_equal(ct_bench_comm_check(&comm, (ct_collective)what, found, COUNT), CT_OK);
+            for (int i = 0; i < COUNT; i++) {
+                const float right = found[i];
+                found[i] = right + 1;
+                assert_int_equal(ct_bench_comm_check(&comm, (ct_collective)what, found, COUNT), CT_EFAIL);
+                assert_message_has("expected");
+                found[i] = right;
+            }
+        }
+}
+
+static void rates_of_the_bus(void **state) {
+    (void)state;
+    assert_true(ct_bench_comm_bus(CT_ALL_REDUCE, 4, 100) == 150);
+    assert_true(ct_bench_comm_bus(CT_REDUCE_SCATTER, 4, 100) == 75);
+    assert_true(ct_bench_comm_bus(CT_ALL_GATHER, 2, 100) == 50);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sizes_are_words),
+        cmocka_unit_test(wrong_results_are_found),
+        cmocka_unit_test(rates_of_the_bus),
         cmocka_unit_test(songs_are_what_a_dataset_may_hold),
         cmocka_unit_test(calls_are_timed_in_rounds),
         cmocka_unit_test(a_call_that_fails_is_told_of),
