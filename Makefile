@@ -140,14 +140,14 @@ EMULATED := $(if $(CT_CXX),$(if $(filter release debug,$(PROFILE)),$(addprefix $
 # What calls NVIDIA's libraries needs their headers; what calls that does not.
 CUDA_CFLAGS := $(if $(NVCC),-isystem $(dir $(NVCC))../include)
 CUDA_OBJ := $(addprefix $(B)/kernels/cuda/,$(if $(NVCC),gemm.o device.o) $(if $(CUDNN_HEADER),cudnn.o sdpa.o,cudnn_none.o) \
-	algorithms.o gemm_file.o linear.o peer.o backend.products.o)
+	$(if $(NCCL_HEADER),nccl.o,nccl_none.o) algorithms.o gemm_file.o linear.o peer.o ranks.o backend.products.o)
 $(CUDA_OBJ): ALL_CFLAGS += -fPIC
 # the table of ops with those that are products of matrices
 $(B)/kernels/cuda/backend.products.o: kernels/cuda/backend.c $(STAMP) | $(CONFIG) $(REQUIRE)
 	$(call say,CC,"$< (products)")
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -DCT_HAVE_CUBLASLT -MMD -MP -c $< -o $@
-$(addprefix $(B)/kernels/cuda/,gemm.o device.o cudnn.o sdpa.o): ALL_CFLAGS += $(CUDA_CFLAGS)
+$(addprefix $(B)/kernels/cuda/,gemm.o device.o cudnn.o sdpa.o nccl.o): ALL_CFLAGS += $(CUDA_CFLAGS)
 
 # ---------------------------------------------------------------- doubles of NVIDIA's libraries (tests/standin)
 # Behind NVIDIA's headers, so only where a toolkit is. Host code of kernels/cuda is linked with them instead of the libraries.

@@ -17,6 +17,7 @@ typedef struct ct_facts { /* what was found */
     bool   gpu;          /* one that `device: cuda` would take */
     char   cuda[512];    /* it, or why there is none */
     char   cudnn[512];   /* its second opinion, or why there is none; "": no GPU */
+    char   nccl[512];    /* by what GPUs of several ranks would talk, or why there is none; "": no GPU */
     char   mpi[512];     /* it, or why there is none */
 } ct_facts;
 
@@ -33,12 +34,14 @@ static ct_facts find_facts(void) {
     }
     if (f) fclose(f);
     const ct_device *gpu;
-    found.gpu = ct_device_open(&(ct_device_choice){.kind = CT_ON_CUDA}, &gpu) == CT_OK;
+    found.gpu = ct_device_open(&(ct_device_choice){.kind = CT_ON_CUDA}, NULL, &gpu) == CT_OK;
     snprintf(found.cuda, sizeof found.cuda, "%s", found.gpu ? ct_device_describe(gpu) : ct_message());
     if (found.gpu) {
         const char *by = NULL;
         const bool  second = gpu->log_softmax(NULL, NULL, 0, 0, &by) == CT_OK;
         snprintf(found.cudnn, sizeof found.cudnn, "%s", second ? by : ct_message());
+        const bool others = gpu->meets_by(&by) == CT_OK;
+        snprintf(found.nccl, sizeof found.nccl, "%s", others ? by : ct_message());
         ct_device_close(gpu);
     }
     if (ct_comm_mpi(found.mpi, sizeof found.mpi) != CT_OK) snprintf(found.mpi, sizeof found.mpi, "%s", ct_message());
@@ -54,6 +57,7 @@ static const struct {
                  {"CANTUS_GEMM", "own: our loops in place of the library's"},
                  {"CANTUS_CUDA_LIBRARY", "the GPU's library, in place of the one beside the program"},
                  {"CANTUS_CUDNN_LIBRARY", "cuDNN, in place of the libcudnn.so.9 that the system finds"},
+                 {"CANTUS_NCCL_LIBRARY", "NCCL, in place of the libnccl.so.2 that the system finds"},
                  {"CANTUS_MPI_LIBRARY", "the library for MPI, in place of the one beside the program"},
                  {"CANTUS_CUDA_SYNC", "1: each op on the GPU is waited for"},
                  {"CUDA_VISIBLE_DEVICES", "which GPUs the driver shows"},
@@ -72,6 +76,7 @@ static void print_facts(const ct_facts *found) {
     printf("matrices    %s, %.0f GFLOP/s (fp32, 512 x 512 x 512)\n", ct_cpu_gemm(), found->gemm / 1e9);
     printf("GPU         %s\n", found->cuda);
     if (found->gpu) printf("evaluation  %s\n", found->cudnn);
+    if (found->gpu) printf("ranks       %s\n", found->nccl);
     printf("MPI         %s\n", found->mpi);
 }
 
@@ -94,6 +99,7 @@ static ct_status print_facts_json(const ct_facts *found) {
     ct_json_set(root, "gpu", ct_json_new_bool(found->gpu));
     ct_json_set(root, "cuda", ct_json_new_text(found->cuda));
     if (found->gpu) ct_json_set(root, "cudnn", ct_json_new_text(found->cudnn));
+    if (found->gpu) ct_json_set(root, "nccl", ct_json_new_text(found->nccl));
     ct_json_set(root, "mpi", ct_json_new_text(found->mpi));
     ct_json_set(root, "environment", environment);
     return ct_json_say(root);

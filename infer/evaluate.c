@@ -47,7 +47,7 @@ static ct_status score_network(const ct_evaluate_config *config, const ct_datase
                             .memory = m->config.memory,
                             .bf16 = config->on.precision == CT_PRECISION_BF16,
                             .check = ct_check_asked(&config->on, (uint64_t)config->seed)};
-    CT_TRY(ct_device_open(&config->on, &o.device));
+    CT_TRY(ct_device_open(&config->on, NULL, &o.device));
     ct_status status = ct_network_room(d, stage, &o);
     if (status == CT_OK) status = ct_network_make(m, &o, &network);
     if (status != CT_OK) {

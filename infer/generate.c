@@ -154,7 +154,7 @@ static ct_status load_models(ct_generator *g) {
                              .given = given,
                              .bf16 = g->config->on.precision == CT_PRECISION_BF16,
                              .check = ct_check_asked(&g->config->on, (uint64_t)g->config->seed)};
-    CT_TRY(ct_device_open(&g->config->on, &g->device));
+    CT_TRY(ct_device_open(&g->config->on, NULL, &g->device));
     o.device = g->device;
     return ct_composer_make(&o, &g->composer);
 }

@@ -387,6 +387,7 @@ ct_status ct_comm_open(const ct_dist_choice *choice, ct_comm **out) {
     gethostname(comm->host, sizeof comm->host - 1);
     comm->rank = world.rank;
     comm->size = world.size;
+    comm->timeout = choice->timeout;
     comm->by = "self";
     comm->local_size = 1;
     ct_status status = CT_OK;
@@ -404,6 +405,14 @@ ct_status ct_comm_close(ct_comm *comm) {
     if (!comm) return CT_OK;
     const ct_status status = comm->works ? end_works(comm->works) : CT_OK;
     free(comm);
+    return status;
+}
+
+ct_status ct_comm_check(ct_comm *comm) {
+    if (comm->size == 1) return CT_OK;
+    pthread_mutex_lock(&comm->works->lock);
+    const ct_status status = comm->works->failed == CT_OK ? CT_OK : failure(comm->works);
+    pthread_mutex_unlock(&comm->works->lock);
     return status;
 }
 

@@ -36,7 +36,8 @@ typedef struct ct_comm {
     int            rank, size;             /* 0 .. size - 1 */
     int            local_rank, local_size; /* among the ranks of this host */
     char           host[64];
-    const char    *by; /* "self", "mpi", "tcp" */
+    double         timeout; /* seconds: dist.timeout */
+    const char    *by;      /* "self", "mpi", "tcp" */
     ct_comm_works *works;
 } ct_comm;
 
@@ -56,6 +57,8 @@ CT_NODISCARD ct_status ct_comm_close(ct_comm *comm);
  *   if (status != CT_OK) ct_comm_abort(comm, ct_message());
  *   return status;                                          */
 void                   ct_comm_abort(ct_comm *comm, const char *message);
+/* What a call would fail with now: for those who wait for other ranks in another way. */
+CT_NODISCARD ct_status ct_comm_check(ct_comm *comm);
 /* A table of who is where, printed once by rank 0. device: what this rank computes on, in words. */
 CT_NODISCARD ct_status ct_comm_tell(ct_comm *comm, const char *device);
 

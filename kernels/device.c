@@ -12,20 +12,20 @@ const ct_device *ct_device_cpu(void) {
 }
 
 /* ---- a GPU's library */
-typedef ct_status (*ct_opener)(const ct_device_choice *choice, const ct_device **out);
+typedef ct_status (*ct_opener)(const ct_device_choice *choice, ct_comm *comm, const ct_device **out);
 
-static ct_status open_cuda(const ct_device_choice *choice, const ct_device **out) {
+static ct_status open_cuda(const ct_device_choice *choice, ct_comm *comm, const ct_device **out) {
     static const ct_library library = {"CANTUS_CUDA_LIBRARY", "libcantus_cuda.so", "ct_cuda_device_open",
                                        "make CUDA=1 builds it; device: cpu", false};
     ct_opener               open = NULL;
     CT_TRY(ct_library_find(&library, (void *)&open));
     CT_ASSERT(open);
-    return open(choice, out);
+    return open(choice, comm && comm->size > 1 ? comm : NULL, out);
 }
 
-ct_status ct_device_open(const ct_device_choice *choice, const ct_device **out) {
+ct_status ct_device_open(const ct_device_choice *choice, ct_comm *comm, const ct_device **out) {
     *out = NULL;
-    if (choice->kind == CT_ON_CUDA) return ct_context(open_cuda(choice, out), "device cuda");
+    if (choice->kind == CT_ON_CUDA) return ct_context(open_cuda(choice, comm, out), "device cuda");
     if (choice->precision != CT_PRECISION_FP32)
         return ct_fail(CT_EUSAGE, "%s: the CPU computes in fp32 (hint: device: cuda)", ct_config_where("precision"));
     *out = ct_device_cpu();

@@ -1,8 +1,8 @@
 /* device.h -- where ops run and their arrays lie: this machine's CPU, or a GPU with memory of its own.
  *
- * A device has a backend and, apart from the CPU, two queues. Ops and copies are put on a queue and run later, in that
- * order; a call returns at once, and what went wrong on the device is told by a later one. On the CPU a device's memory
- * is the program's own, and everything is done when the call returns.
+ * A device has a backend and, apart from the CPU, three queues. Ops and copies are put on a queue and run later, in
+ * that order; a call returns at once, and what went wrong on the device is told by a later one. On the CPU a device's
+ * memory is the program's own, and everything is done when the call returns.
  *
  *   inlet    two slots that the host fills by turns: while one is read, the next batch is written into the other
  *   outlet   two slots that results arrive in, to be read a step later
@@ -15,9 +15,11 @@
 #define CT_KERNELS_DEVICE_H
 
 #include "core/config.h"
+#include "kernels/comm.h"
 #include "kernels/ops.h"
 
-typedef enum ct_queue { CT_QUEUE_COMPUTE, CT_QUEUE_COPY, CT_QUEUES } ct_queue;
+/* TALK: what ranks' devices say to each other. */
+typedef enum ct_queue { CT_QUEUE_COMPUTE, CT_QUEUE_COPY, CT_QUEUE_TALK, CT_QUEUES } ct_queue;
 
 typedef struct ct_event ct_event; /* a moment on a queue */
 typedef struct ct_graph ct_graph; /* what replay recorded */
@@ -54,6 +56,11 @@ typedef struct ct_device {
     ct_status (*peer_open)(ct_op op, const ct_params *params, ct_peer **out, const char **by);
     ct_status (*peer_run)(void *peer);
     void (*peer_close)(ct_peer *peer);
+    /* Put on CT_QUEUE_TALK: kernels/comm.h says what it does to the array, which lies on the device; sums in the
+     * library's own order, the same bits on all ranks. NULL: the device has met no others. */
+    ct_status (*collective)(ct_collective what, const ct_shared *array);
+    /* By what it would meet them. CT_EFAIL where that is missing, in a sentence. */
+    ct_status (*meets_by)(const char **by);
     ct_status (*replay)(ct_graph **graph, ct_enqueue enqueue, void *context);
     void (*graph_free)(ct_graph *graph);
     ct_status (*planned)(void); /* all ops that were wanted have been planned: what is to be kept of it is written */
@@ -75,7 +82,7 @@ typedef struct ct_device_choice {
  * `base`. */
 // clang-format off
 #define CT_DEVICE_KEYS(S, m) \
-    CT_KEY(S, "device", CHOICE, "cpu", 0, 0, "cpu|cuda", m.kind, "what computes: this machine's processor, or its first NVIDIA GPU"), \
+    CT_KEY(S, "device", CHOICE, "cpu", 0, 0, "cpu|cuda", m.kind, "what computes: this machine's processor, or an NVIDIA GPU"), \
     CT_KEY(S, "precision", CHOICE, "fp32", 0, 0, "fp32|tf32|bf16", m.precision, "of a GPU: float throughout; products of matrices in TF32; bf16 for what is not summed (README, Training on a GPU)"), \
     CT_KEY(S, "cuda.graph", CHOICE, "auto", 0, 0, "auto|off", m.graph, "auto: a step is recorded once and launched as one; off: op by op, for profilers"), \
     CT_KEY(S, "cuda.algorithms", TEXT, "", 0, 0, NULL, m.algorithms, "file that keeps how products are done on this GPU: written if it is not there, else read; empty: none"), \
@@ -88,10 +95,12 @@ enum { CT_CUDA_WORKSPACE = 32 << 20 };
 
 /* The CPU. Its backend is the fast one. */
 const ct_device       *ct_device_cpu(void);
-/* The device of a config. CT_EUSAGE for a precision that it does not have. A GPU: CT_EFAIL in one sentence when its
- * library, its driver or itself is missing; the library is looked for where CANTUS_CUDA_LIBRARY says, else beside the
- * program. */
-CT_NODISCARD ct_status ct_device_open(const ct_device_choice *choice, const ct_device **out);
+/* The device of a config. comm: the ranks whose devices it meets, until it is closed; all of them call this alike. NULL
+ * or of size 1: it is alone. CT_EUSAGE for a precision that it does not have. A GPU: CT_EFAIL in one sentence when its
+ * library, its driver or itself is missing, or what it would meet the others by; the library is looked for where
+ * CANTUS_CUDA_LIBRARY says, else beside the program. With others, who waits for a device waits dist.timeout seconds at
+ * most: CT_EFAIL then, and from then on. */
+CT_NODISCARD ct_status ct_device_open(const ct_device_choice *choice, ct_comm *comm, const ct_device **out);
 /* After all of its memory has been freed. NULL: nothing. */
 void                   ct_device_close(const ct_device *device);
 

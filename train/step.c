@@ -14,9 +14,6 @@ double ct_learning_rate(const ct_train_config *c, int64_t step) {
 }
 
 static ct_status check_ranks(const ct_train_config *c, const ct_comm *comm) {
-    if (c->on.kind != CT_ON_CPU)
-        return ct_fail(CT_EUSAGE, "%s: %d ranks train on CPUs only (hint: device: cpu, or one rank)",
-                       ct_config_where("device"), comm->size);
     if (c->batch % comm->size)
         return ct_fail(CT_EUSAGE, "%s: %lld windows can't be shared evenly by %d ranks (hint: a multiple of %d)",
                        ct_config_where("train.batch"), (long long)c->batch, comm->size, comm->size);
@@ -56,7 +53,7 @@ static ct_status open_stepper(const ct_train_config *c, const ct_dataset *d, ct_
     if (status == CT_OK)
         status = paper ? ct_model_plan(&c->model, stage, CT_F32, &out->model)
                        : ct_model_create(&c->model, stage, (uint64_t)c->seed, CT_F32, &out->model);
-    if (status == CT_OK && !paper) status = ct_device_open(&c->on, &out->device);
+    if (status == CT_OK && !paper) status = ct_device_open(&c->on, comm, &out->device);
     if (!paper) network.device = out->device;
     if (status == CT_OK && d->song_count) status = ct_network_room(d, c->model.stage, &network);
     if (!d->song_count) {

@@ -1,31 +1,37 @@
 /* device.c -- a GPU as kernels/device.h wants one, by the CUDA runtime (cuda_runtime_api.h is included here alone).
  *
- * One GPU a process: the first that the driver shows, opened once. Ops go to the compute stream, copies of inputs to
- * one beside it; neither waits for the default stream. Errors of the device are late: a call tells of something that
- * failed at it or before. With CANTUS_CUDA_SYNC=1 each op is waited for, and the op that failed is named.
+ * One GPU a process (ranks.h says which), opened once. Ops go to the compute stream, copies of inputs to one beside it,
+ * what ranks say to each other to a third; none waits for the default stream. Errors of the device are late: a call
+ * tells of something that failed at it or before. With CANTUS_CUDA_SYNC=1 each op is waited for, and the op that failed
+ * is named. One rank of several polls where it waits: what it waits for may never come.
  *
  * Owner: streams and the products' workspace are the process's. Fails: as device.h says, with call, error, file and
  * line.
  */
 #include "kernels/cuda/device.h"
 
+#include "core/log.h"
 #include "kernels/cuda/algorithms.h"
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/cudnn.h"
 #include "kernels/cuda/gemm.h"
 #include "kernels/cuda/linear.h"
+#include "kernels/cuda/nccl.h"
 #include "kernels/cuda/peer.h"
+#include "kernels/cuda/ranks.h"
 
 #include <cuda_runtime_api.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { OLDEST = 80 }; /* compute capability 8.0: bf16 on tensor cores, cp.async */
 
 static cudaStream_t streams[CT_QUEUES];
 static ct_device    device;
 static void        *workspace; /* of products */
+static bool         each;      /* op is waited for: CANTUS_CUDA_SYNC=1 */
 
 static ct_status check(cudaError_t error, const char *call, const char *file, int line) {
     if (error == cudaSuccess) return CT_OK;
@@ -41,13 +47,36 @@ static ct_status check(cudaError_t error, const char *call, const char *file, in
 }
 #define TRY_CUDA(call) CT_TRY(check((call), #call, __FILE__, __LINE__))
 
+/* ---- waiting */
+static cudaError_t query_stream(void *stream) {
+    return cudaStreamQuery(stream);
+}
+static cudaError_t query_event(void *event) {
+    return cudaEventQuery(event);
+}
+static ct_status poll(cudaError_t (*query)(void *of), void *of, const char *call) {
+    const double          since = ct_seconds();
+    const struct timespec moment = {.tv_nsec = 20000};
+    for (;;) {
+        const cudaError_t error = query(of);
+        if (error != cudaErrorNotReady) return check(error, call, __FILE__, __LINE__);
+        (void)cudaGetLastError(); /* not ready is no error */
+        CT_TRY(ct_cuda_nccl_alive(call, ct_seconds() - since));
+        nanosleep(&moment, NULL);
+    }
+}
+static ct_status wait_stream(ct_queue queue) {
+    if (ct_cuda_nccl_is_open()) return poll(query_stream, streams[queue], "cudaStreamQuery");
+    TRY_CUDA(cudaStreamSynchronize(streams[queue]));
+    return CT_OK;
+}
+
 /* ---- memory */
 static ct_status device_alloc(size_t bytes, void **out) {
     ct_status status = check(cudaMalloc(out, bytes), "cudaMalloc", __FILE__, __LINE__);
     if (status != CT_OK) return ct_context(status, "%.1f MiB of GPU memory", (double)bytes / (1 << 20));
     TRY_CUDA(cudaMemsetAsync(*out, 0, bytes, streams[CT_QUEUE_COMPUTE]));
-    TRY_CUDA(cudaStreamSynchronize(streams[CT_QUEUE_COMPUTE])); /* the other stream may write there next */
-    return CT_OK;
+    return wait_stream(CT_QUEUE_COMPUTE); /* another stream may write there next */
 }
 static ct_status alloc_host(size_t bytes, void **out) {
     ct_status status = check(cudaMallocHost(out, bytes), "cudaMallocHost", __FILE__, __LINE__);
@@ -73,7 +102,7 @@ static ct_status zero(void *to, size_t bytes) {
 }
 
 static ct_status wait_all(void) {
-    for (int q = 0; q < CT_QUEUES; q++) TRY_CUDA(cudaStreamSynchronize(streams[q]));
+    for (int q = 0; q < CT_QUEUES; q++) CT_TRY(wait_stream((ct_queue)q));
     return CT_OK;
 }
 static ct_status transfer(void *to, const void *from, size_t bytes) {
@@ -98,6 +127,7 @@ static ct_status event_record(ct_event *event, ct_queue queue) {
     return CT_OK;
 }
 static ct_status event_wait(ct_event *event) {
+    if (ct_cuda_nccl_is_open()) return poll(query_event, event, "cudaEventQuery");
     TRY_CUDA(cudaEventSynchronize((cudaEvent_t)event));
     return CT_OK;
 }
@@ -150,7 +180,14 @@ static ct_status peer_open(ct_op op, const ct_params *params, ct_peer **out, con
     return ct_cuda_peer_open(&device, op, params, out, by);
 }
 
+/* ---- ranks */
+static ct_status collective(ct_collective what, const ct_shared *array) {
+    CT_TRY(ct_cuda_nccl_put(what, array, streams[CT_QUEUE_TALK]));
+    return each ? wait_stream(CT_QUEUE_TALK) : CT_OK;
+}
+
 static void close_gpu(void) {
+    ct_cuda_nccl_close();
     ct_cuda_gemm_close();
     ct_cuda_cudnn_close();
     ct_cuda_use_stream(NULL);
@@ -163,12 +200,11 @@ static void close_gpu(void) {
 }
 
 static ct_status wait_for_op(void) {
-    TRY_CUDA(cudaStreamSynchronize(streams[CT_QUEUE_COMPUTE]));
-    return CT_OK;
+    return wait_stream(CT_QUEUE_COMPUTE);
 }
 
 /* ---- opening */
-static ct_status find_gpu(struct cudaDeviceProp *found) {
+static ct_status find_gpu(const ct_comm *comm, struct cudaDeviceProp *found, int *number) {
     int         count = 0, driver = 0, runtime = 0;
     cudaError_t error = cudaGetDeviceCount(&count);
     if (error == cudaErrorInsufficientDriver)
@@ -177,8 +213,9 @@ static ct_status find_gpu(struct cudaDeviceProp *found) {
     if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0))
         return ct_fail(CT_EFAIL, "the driver shows no GPU (hint: nvidia-smi, CUDA_VISIBLE_DEVICES; device: cpu)");
     TRY_CUDA(error);
-    TRY_CUDA(cudaSetDevice(0));
-    TRY_CUDA(cudaGetDeviceProperties(found, 0));
+    CT_TRY(ct_cuda_rank_gpu(comm, count, number));
+    TRY_CUDA(cudaSetDevice(*number));
+    TRY_CUDA(cudaGetDeviceProperties(found, *number));
     TRY_CUDA(cudaDriverGetVersion(&driver));
     TRY_CUDA(cudaRuntimeGetVersion(&runtime));
     snprintf(device.description, sizeof device.description,
@@ -189,13 +226,31 @@ static ct_status find_gpu(struct cudaDeviceProp *found) {
     return ct_fail(CT_EFAIL, "%s: compute capability 8.0 or later is needed (hint: device: cpu)", device.description);
 }
 
-static ct_status open_gpu(const ct_device_choice *choice) {
+/* Each rank has another, and the description names it. */
+static ct_status find_place(ct_comm *comm, int number) {
+    char         bus[32];
+    const size_t used = strlen(device.description);
+    TRY_CUDA(cudaDeviceGetPCIBusId(bus, sizeof bus, number));
+    snprintf(device.description + used, sizeof device.description - used, "; GPU %d at %s", number, bus);
+    return ct_cuda_ranks_apart(comm, bus);
+}
+
+static ct_status meet_others(ct_comm *comm) {
+    CT_TRY(ct_cuda_nccl_open(comm));
+    device.collective = collective;
+    return ct_cuda_ranks_try(comm, &device);
+}
+
+static ct_status open_gpu(const ct_device_choice *choice, ct_comm *comm) {
     static char           name[256];
     struct cudaDeviceProp found;
-    CT_TRY(find_gpu(&found));
+    int                   number = 0;
+    CT_TRY(find_gpu(comm, &found, &number));
+    if (comm) CT_TRY(find_place(comm, number));
     snprintf(name, sizeof name, "%s", found.name);
     for (int q = 0; q < CT_QUEUES; q++) TRY_CUDA(cudaStreamCreateWithFlags(&streams[q], cudaStreamNonBlocking));
     ct_cuda_use_stream(streams[CT_QUEUE_COMPUTE]);
+    if (comm) CT_TRY(meet_others(comm));
     CT_TRY(device_alloc(CT_CUDA_WORKSPACE, &workspace));
     CT_TRY(ct_cuda_gemm_open(&(ct_cuda_gemm_options){.gpu = name,
                                                      .tf32 = choice->precision == CT_PRECISION_TF32,
@@ -204,9 +259,9 @@ static ct_status open_gpu(const ct_device_choice *choice) {
     return ct_cuda_algorithms_open(choice->algorithms);
 }
 
-ct_status ct_cuda_device_open(const ct_device_choice *choice, const ct_device **out) {
+ct_status ct_cuda_device_open(const ct_device_choice *choice, ct_comm *comm, const ct_device **out) {
     const char *sync = getenv("CANTUS_CUDA_SYNC");
-    const bool  each = sync && !strcmp(sync, "1");
+    each = sync && !strcmp(sync, "1");
     device = (ct_device){.name = "cuda",
                          .backend = ct_backend_cuda(),
                          .alloc = device_alloc,
@@ -228,11 +283,12 @@ ct_status ct_cuda_device_open(const ct_device_choice *choice, const ct_device **
                          .plan = plan,
                          .planned = ct_cuda_algorithms_planned,
                          .log_softmax = log_softmax,
+                         .meets_by = ct_cuda_nccl_find,
                          .replay = each ? NULL : replay, /* nothing can be waited for while it is recorded */
                          .graph_free = graph_free,
                          .close = close_gpu};
     ct_cuda_after_each(each ? wait_for_op : NULL);
-    ct_status status = open_gpu(choice);
+    ct_status status = open_gpu(choice, comm);
     if (status == CT_OK)
         *out = &device;
     else

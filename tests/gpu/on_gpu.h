@@ -24,7 +24,7 @@ TEST_INLINE void gpu_try(ct_status status) {
 }
 TEST_INLINE void gpu_open(ct_precision precision) {
     const ct_device_choice choice = {.kind = CT_ON_CUDA, .precision = (int)precision};
-    if (ct_device_open(&choice, &gpu) == CT_OK) return;
+    if (ct_device_open(&choice, NULL, &gpu) == CT_OK) return;
     printf("skipped: %s\n", ct_message());
     exit(GPU_NONE);
 }

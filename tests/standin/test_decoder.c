@@ -21,7 +21,7 @@ static const ct_device *gpu;
 static void begin(uint64_t seed) {
     standin_begin(seed);
     blas_begin(1, BLAS_LISTS);
-    ok(ct_device_open(&(ct_device_choice){.kind = CT_ON_CUDA}, &gpu));
+    ok(ct_device_open(&(ct_device_choice){.kind = CT_ON_CUDA}, NULL, &gpu));
 }
 static void end(void) {
     ct_device_close(gpu);

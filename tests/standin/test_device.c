@@ -32,7 +32,7 @@ static void ok(ct_status status) {
 static void begin_with(uint64_t seed, ct_precision precision) {
     standin_begin(seed);
     blas_begin(1, BLAS_LISTS);
-    ok(ct_device_open(&(ct_device_choice){.kind = CT_ON_CUDA, .precision = (int)precision}, &gpu));
+    ok(ct_device_open(&(ct_device_choice){.kind = CT_ON_CUDA, .precision = (int)precision}, NULL, &gpu));
 }
 static void begin(uint64_t seed) {
     begin_with(seed, CT_PRECISION_FP32);
@@ -343,7 +343,7 @@ static void half_made(void **state) {
     const ct_device *none;
     standin_begin(1);
     standin_plant(STANDIN_NO_DEVICE_MEMORY, 1);
-    assert_int_equal(ct_device_open(&(ct_device_choice){.kind = CT_ON_CUDA}, &none), CT_ENOMEM);
+    assert_int_equal(ct_device_open(&(ct_device_choice){.kind = CT_ON_CUDA}, NULL, &none), CT_ENOMEM);
     assert_null(none);
     assert_int_equal(standin_leaks(), 0);
 }

@@ -138,7 +138,7 @@ static ct_status open_decoder(const ct_train_config *c) {
     ct_decoder         d;
     ct_decoder_options o = {.batch = 2, .capacity = 40};
     CT_TRY(ct_model_create(&c->model, &dataset.stage[c->model.stage], 1, CT_F32, &m));
-    ct_status status = ct_device_open(&c->on, &o.device);
+    ct_status status = ct_device_open(&c->on, NULL, &o.device);
     if (status == CT_OK) status = ct_decoder_make(&m, &o, &d);
     if (status == CT_OK) ct_decoder_free(&d);
     ct_device_close(o.device);
