@@ -35,6 +35,7 @@ struct ct_comm_works {
     char            self[96]; /* "rank 1 of 4 on host: ", once it is */
     ct_call         queue[CT_COMM_QUEUE];
     int64_t         begun, ended, good; /* calls; those that ended well come first */
+    int64_t         sent;               /* bytes of arrays */
     ct_status       failed;             /* CT_OK: not yet */
     char            message[2048];
     ct_link        *link;
@@ -147,6 +148,7 @@ static void work_off(ct_comm_works *w, ct_link *link) {
         const ct_status status = ct_call_run(&w->caller, &call, number);
         pthread_mutex_lock(&w->lock);
         w->ended++;
+        w->sent = w->caller.sent;
         if (status == CT_OK && w->failed == CT_OK) w->good = w->ended;
         if (status != CT_OK) {
             keep_failure(w, status);
@@ -561,4 +563,12 @@ ct_status ct_comm_begin(ct_comm *comm, ct_collective what, const ct_shared *a, i
         .verb = (ct_verb)what, .data = a->data, .count = a->count, .dtype = a->dtype, .unit = a->unit};
     *ticket = 0;
     return comm->size == 1 ? CT_OK : ask(comm, &call, ticket);
+}
+
+int64_t ct_comm_sent(ct_comm *comm) {
+    if (comm->size == 1) return 0;
+    pthread_mutex_lock(&comm->works->lock);
+    const int64_t sent = comm->works->sent;
+    pthread_mutex_unlock(&comm->works->lock);
+    return sent;
 }

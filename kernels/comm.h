@@ -112,10 +112,22 @@ static inline void ct_comm_share(int64_t count, int64_t unit, int rank, int size
     *length = (to < count ? to : count) - *first;
 }
 
+/* Bytes that a rank sends for it: of what is summed the others' shares, one to each; of what is gathered its own, to
+ * each. All ranks together send (n - 1) times the array for each of both: as many as in a ring. */
+static inline int64_t ct_comm_bytes(ct_collective what, const ct_shared *array, int rank, int size) {
+    int64_t first, length;
+    ct_comm_share(array->count, array->unit, rank, size, &first, &length);
+    const int64_t summed = what == CT_ALL_GATHER ? 0 : array->count - length;
+    const int64_t gathered = what == CT_REDUCE_SCATTER ? 0 : length * (size - 1);
+    return (summed + gathered) * (int64_t)ct_dtype_size(array->dtype);
+}
+
 /* Put at the end of the queue; *ticket is for ct_comm_wait. With CT_COMM_QUEUE on the way it waits for the oldest. */
 enum { CT_COMM_QUEUE = 256 };
 CT_NODISCARD ct_status ct_comm_begin(ct_comm *comm, ct_collective what, const ct_shared *array, int64_t *ticket);
 /* Until that and all that were begun before it are done. May be asked again. */
 CT_NODISCARD ct_status ct_comm_wait(ct_comm *comm, int64_t ticket);
+/* Bytes of arrays that this rank has sent so far, counted as they are handed to MPI or TCP. */
+int64_t                ct_comm_sent(ct_comm *comm);
 
 #endif

@@ -141,11 +141,23 @@ static ct_status gather_piece(ct_caller *c, const ct_call *call, int64_t number,
     return exchange(c);
 }
 
+/* What the exchange just made has sent. */
+static void count(ct_caller *c) {
+    for (int rank = 0; rank < c->link->size; rank++)
+        if (rank != c->link->rank) c->sent += (int64_t)c->parcels[rank].out_bytes;
+}
+
 static ct_status shared(ct_caller *c, const ct_call *call) {
     const int64_t n = pieces(c, call);
     for (int64_t i = 0; i < n; i++) {
-        if (call->verb != CT_VERB_ALL_GATHER) CT_TRY(scatter_piece(c, call, i));
-        if (call->verb != CT_VERB_REDUCE_SCATTER) CT_TRY(gather_piece(c, call, i, true));
+        if (call->verb != CT_VERB_ALL_GATHER) {
+            CT_TRY(scatter_piece(c, call, i));
+            count(c);
+        }
+        if (call->verb != CT_VERB_REDUCE_SCATTER) {
+            CT_TRY(gather_piece(c, call, i, true));
+            count(c);
+        }
     }
     return CT_OK;
 }

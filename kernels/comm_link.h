@@ -99,6 +99,7 @@ typedef struct ct_caller {
     char      *scratch, *sum;
     size_t     scratch_bytes; /* for all ranks together */
     uint32_t   mark;
+    int64_t    sent; /* bytes of arrays, in calls that ct_collective names */
 } ct_caller;
 
 /* Bytes of scratch (and of sum) for so many ranks. */

@@ -2,7 +2,7 @@
 #include "core/command.h"
 #include "core/fault.h"
 #include "core/log.h"
-#include "train/gpu.h"
+#include "train/scaling.h"
 #include "train/train.h"
 
 #include <string.h>
@@ -56,6 +56,10 @@ static const ct_key keys[] = {
         "of cantus plan: what the run would take on this one; of cantus bench: whose data sheet counts where the "
         "card's is "
         "unknown"),
+    KEY("gpus", INTEGER, "0", 0, 65536, NULL, gpus,
+        "of cantus plan: also what steps would take on up to so many of these GPUs, an estimate; 0: nothing of it"),
+    KEY("net", CHOICE, "400G", 0, 0, CT_NET_WORDS, net,
+        "of cantus plan with gpus: bits a second between nodes, of each GPU's own adapter"),
     KEY("peer", CHOICE, "none", 0, 0, "none|cudnn", peer,
         "of cantus bench, on a GPU in bf16: time this library's attention beside ours"),
     KEY("debug.faults", BOOL, "false", 0, 0, NULL, faults, "failures named in CANTUS_FAULT happen (core/fault.h)"),

@@ -1,17 +1,18 @@
 /* gpu.c -- see gpu.h. Rates by NVIDIA's data sheets, dense, at boost clocks. mma.sync is the tensor cores' own
  * instruction on sm_80 and sm_89; from sm_90 on there are faster ones (wgmma, tcgen05) that this program does not use:
- * there its ceiling is about two thirds of Hopper's peak. */
+ * there its ceiling is about two thirds of Hopper's peak. Links are half of what data sheets call their bandwidth,
+ * which counts both ways: NVLink of 600, 900 and 1,800 GB/s, PCI Express 4.0 x16 of 64. */
 #include "train/gpu.h"
 
 #include <math.h>
 #include <string.h>
 
 static const ct_gpu gpus[CT_GPUS] = {
-    {"A100 SXM 80 GB", "NVIDIA A100-SXM4-80GB", 80e9, 2.039e12, 312e12, 156e12, 19.5e12, 312e12, false},
-    {"H100 SXM", "NVIDIA H100 80GB HBM3", 80e9, 3.35e12, 989e12, 494e12, 67e12, 660e12, false},
-    {"H200 SXM", "NVIDIA H200", 141e9, 4.8e12, 989e12, 494e12, 67e12, 660e12, false},
-    {"B200", "NVIDIA B200", 180e9, 8e12, 2250e12, 1125e12, 80e12, 660e12, true},
-    {"RTX 4090", "NVIDIA GeForce RTX 4090", 24e9, 1.008e12, 165e12, 82.6e12, 82.6e12, 165e12, false},
+    {"A100 SXM 80 GB", "NVIDIA A100-SXM4-80GB", 80e9, 2.039e12, 312e12, 156e12, 19.5e12, 312e12, false, 300e9, true},
+    {"H100 SXM", "NVIDIA H100 80GB HBM3", 80e9, 3.35e12, 989e12, 494e12, 67e12, 660e12, false, 450e9, true},
+    {"H200 SXM", "NVIDIA H200", 141e9, 4.8e12, 989e12, 494e12, 67e12, 660e12, false, 450e9, true},
+    {"B200", "NVIDIA B200", 180e9, 8e12, 2250e12, 1125e12, 80e12, 660e12, true, 900e9, true},
+    {"RTX 4090", "NVIDIA GeForce RTX 4090", 24e9, 1.008e12, 165e12, 82.6e12, 82.6e12, 165e12, false, 32e9, false},
 };
 
 const ct_gpu *ct_gpu_at(int place) {
@@ -34,7 +35,7 @@ static ct_status nothing(size_t bytes, void **out) {
 }
 static const ct_device on_paper = {.name = "on paper", .alloc = nothing};
 
-static ct_status network(const ct_train_config *c, ct_model *m, int64_t batch, int64_t queries, int64_t keys,
+ct_status ct_gpu_network(const ct_train_config *c, ct_model *m, int64_t batch, int64_t queries, int64_t keys,
                          ct_network *out) {
     const ct_network_options o = {.batch = batch,
                                   .tokens = c->model.tokens,
@@ -63,13 +64,13 @@ double ct_gpu_least(const ct_gpu *g, const ct_record *r, const ct_record *next, 
     return fmax(fmax(flops, more), ct_record_pair_bytes(r, next) / g->bytes);
 }
 
-static double least_seconds(const ct_record_list *list, const ct_gpu *g, int precision) {
+double ct_gpu_least_of(const ct_gpu *g, const ct_record_list *list, int precision) {
     double sum = 0;
     for (size_t i = 0; i < list->count; i++) sum += ct_gpu_least(g, &list->at[i], NULL, precision);
     return sum;
 }
 
-static double update_seconds(const ct_network *n, const ct_adam *adam, const ct_gpu *g, int precision) {
+double ct_gpu_least_update(const ct_gpu *g, const ct_network *n, const ct_adam *adam, int precision) {
     ct_record update[2];
     ct_network_update_records(n, adam, update);
     return ct_gpu_least(g, &update[0], NULL, precision) + ct_gpu_least(g, &update[1], NULL, precision);
@@ -78,7 +79,7 @@ static double update_seconds(const ct_network *n, const ct_adam *adam, const ct_
 static ct_status fits(const ct_train_config *c, ct_model *m, const ct_gpu_plan *p, int64_t batch, int64_t queries,
                       int64_t keys, bool *out) {
     ct_network n;
-    CT_TRY(network(c, m, batch, queries, keys, &n));
+    CT_TRY(ct_gpu_network(c, m, batch, queries, keys, &n));
     *out = (double)(n.arrays.used + p->products) <= p->gpu->memory;
     ct_network_free(&n);
     return CT_OK;
@@ -103,15 +104,15 @@ static ct_status find_largest(const ct_train_config *c, ct_model *m, ct_gpu_plan
 ct_status ct_gpu_plan_make(const ct_train_config *c, ct_model *m, int64_t queries, int64_t keys, ct_gpu_plan *out) {
     ct_network n;
     *out = (ct_gpu_plan){.gpu = ct_gpu_at(c->gpu), .products = CT_CUDA_WORKSPACE};
-    CT_TRY(network(c, m, c->batch, queries, keys, &n));
+    CT_TRY(ct_gpu_network(c, m, c->batch, queries, keys, &n));
     memcpy(out->bytes, n.bytes, sizeof out->bytes);
     out->plan = n.arrays.used + out->products;
     out->pinned = CT_SLOTS * (n.input_bytes + n.results);
     const int precision = c->on.precision;
-    out->seconds = (double)c->accumulate * (least_seconds(&n.forward, out->gpu, precision) +
-                                            least_seconds(&n.backward, out->gpu, precision) +
-                                            least_seconds(&n.after, out->gpu, precision)) +
-                   update_seconds(&n, &c->adam, out->gpu, precision);
+    out->seconds = (double)c->accumulate * (ct_gpu_least_of(out->gpu, &n.forward, precision) +
+                                            ct_gpu_least_of(out->gpu, &n.backward, precision) +
+                                            ct_gpu_least_of(out->gpu, &n.after, precision)) +
+                   ct_gpu_least_update(out->gpu, &n, &c->adam, precision);
     ct_network_free(&n);
     return find_largest(c, m, out, queries, keys);
 }

@@ -18,6 +18,8 @@ typedef struct ct_gpu {                        /* dense rates, a second */
     double      memory, bytes;                 /* bytes; bytes a second */
     double      bf16, tf32, fp32, bf16_by_mma; /* flop a second */
     bool        assumed;                       /* the last is: nobody has published it */
+    double      link;                          /* to others of its node, one way */
+    bool        nvlink;                        /* that is NVLink; else PCI Express */
 } ct_gpu;
 /* The card of this place in CT_GPU_WORDS, 1 ...; NULL for "none". */
 #define CT_GPU_WORDS "none|A100|H100|H200|B200|RTX4090"
@@ -37,6 +39,13 @@ typedef struct ct_gpu_plan {
     double        seconds;                              /* of a step, at least */
     int64_t       largest;                              /* windows a batch */
 } ct_gpu_plan;
+
+/* The plan of a step with so many windows, as it would be on a GPU. */
+CT_NODISCARD ct_status ct_gpu_network(const ct_train_config *config, ct_model *model, int64_t batch, int64_t queries,
+                                      int64_t keys, ct_network *out);
+/* Seconds at least: of a list of records; of norm and update. */
+double                 ct_gpu_least_of(const ct_gpu *gpu, const ct_record_list *list, int precision);
+double ct_gpu_least_update(const ct_gpu *gpu, const ct_network *network, const ct_adam *adam, int precision);
 
 /* model: on paper or not; rooms: for harmonic segments, as in ct_network_options. */
 CT_NODISCARD ct_status ct_gpu_plan_make(const ct_train_config *config, ct_model *model, int64_t queries, int64_t keys,

@@ -54,7 +54,8 @@ static ct_status make(ct_plan *p, bool need_data) {
     for (int64_t i = 0; i < p->dataset.song_count; i++)
         if (p->dataset.songs[i].split == CT_TRAIN) p->pass += (double)p->dataset.songs[i].rows[stage];
     p->pass /= (double)p->tokens;
-    return c->gpu ? ct_gpu_plan_make(c, &p->stepper.model, n->queries, n->keys, &p->on_gpu) : CT_OK;
+    if (c->gpu) CT_TRY(ct_gpu_plan_make(c, &p->stepper.model, n->queries, n->keys, &p->on_gpu));
+    return c->gpus ? ct_scaling_make(c, &p->stepper.model, n->queries, n->keys, p->on_gpu.largest, &p->on_gpus) : CT_OK;
 }
 
 ct_status ct_plan_make(const ct_train_config *config, bool need_data, ct_plan *out) {
@@ -181,6 +182,7 @@ void ct_plan_print(const ct_plan *p, bool records, double peak) {
             "validation apart\n",
             100 * SHARE_OF_PEAK, peak / 1e9, seconds, ct_duration(seconds * (double)c->steps, text[0], sizeof text[0]));
     if (c->gpu) print_gpu(p);
+    if (c->gpus) ct_scaling_print(&p->on_gpus);
 }
 
 /* ---- for programs */
@@ -259,6 +261,7 @@ ct_json *ct_plan_json(const ct_plan *p, bool records, double peak) {
         ct_json_set(root, "estimated_seconds_a_step", ct_json_new_real(step_seconds(p, peak)));
     }
     if (c->gpu) ct_json_set(root, "gpu", gpu_json(&p->on_gpu));
+    if (c->gpus) ct_json_set(root, "scaling", ct_scaling_json(&p->on_gpus));
     if (records) {
         add_list(list, "forward", &n->forward);
         add_list(list, "backward", &n->backward);

@@ -12,8 +12,8 @@
 #define CT_TRAIN_PLAN_H
 
 #include "core/json.h"
-#include "train/gpu.h"
 #include "train/saver.h"
+#include "train/scaling.h"
 #include "train/step.h"
 
 typedef struct ct_plan {
@@ -30,6 +30,7 @@ typedef struct ct_plan {
     double                 forward, backward; /* flops of one batch */
     int64_t                tokens;            /* rows a step */
     ct_gpu_plan            on_gpu;            /* where the config names one */
+    ct_scaling             on_gpus;           /* where it says how many */
     double                 pass;              /* steps for one pass over the training songs; 0: unknown */
 } ct_plan;
 

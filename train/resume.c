@@ -34,6 +34,8 @@ static const char *const may_change[] = {
     "dist.bootstrap",
     "dist.bucket",
     "gpu",
+    "gpus",
+    "net",
 };
 
 static bool must_stay(const ct_key *key) {

@@ -30,6 +30,8 @@ typedef struct ct_train_config {
         valid_songs, most_skipped, order, count_songs;
     bool    background, faults;
     int     gpu;  /* of cantus plan, and of bench where the card is unknown */
+    int     net;  /* of cantus plan */
+    int64_t gpus; /* of cantus plan, 0: one */
     int     peer; /* of cantus bench: none, cuDNN */
     double  minutes, learning_rate, final_share, clip;
     ct_adam adam;

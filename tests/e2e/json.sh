@@ -29,6 +29,7 @@ json inspect-model infer/README.md "$CANTUS" inspect --json "$T/melody"
 json doctor infer/README.md env -u CANTUS_ISA -u CANTUS_GEMM -u OMP_NUM_THREADS "$CANTUS" doctor --json
 json checkpoint train/README.md cat "$(ls -d "$T"/melody/checkpoints/last-* | tail -1)/manifest.json"
 json plan train/README.md "$CANTUS" plan configs/demo-melody.yaml data.path="$T/data" --json --records
+json plan-gpus train/README.md "$CANTUS" plan configs/demo-melody.yaml data.path="$T/data" --json gpu=H100 gpus=12
 json bench train/README.md "$CANTUS" bench configs/demo-melody.yaml model.layers=1 model.tokens=32 model.memory=32 train.batch=2 --json
 # of one rank, whose table is empty: fields of a row are those of two, where there is MPI
 json bench-comm train/README.md "$CANTUS" bench comm --json

@@ -47,4 +47,19 @@ check 'the CPU has them once' gpu "p['memory_bytes']['parameters'] >= 4 * p['par
 check 'a person is told what is unknown' bash -c '"$0" plan configs/melody.yaml data.path=/nowhere gpu=B200 device=cuda | grep -q "CUDA and its libraries *unknown"' "$CANTUS"
 check 'and what is assumed' bash -c '"$0" plan configs/melody.yaml data.path=/nowhere gpu=B200 device=cuda | grep -q "assumed to be"' "$CANTUS"
 refuses 'no such card' 2 'gpu' "$CANTUS" plan configs/melody.yaml gpu=V100
+
+# ---- for many of them
+many() { "$CANTUS" plan configs/melody.yaml data.path=/nowhere "$@"; }
+check 'on many GPUs' bash -c '"$0" plan configs/melody.yaml data.path=/nowhere precision=bf16 gpu=H100 gpus=256 net=200G > "$1"' "$CANTUS" "$T/many"
+check 'an estimate, and called so' grep -q '^on up to 256 of them: an estimate' "$T/many"
+check 'what is assumed' grep -q 'nodes of 8 GPUs joined by NVLink, 450 GB/s .* net=200G for each GPU' "$T/many"
+for n in 8 16 32 64 128 256; do check "$n: each with as many windows" grep -qE "^ +$n +$((16 * n)) +16 +[0-9.]+ .*%$" "$T/many"; done
+check 'a batch that is shared' grep -qE '^ +16 +16 +1 +[0-9.]+ .*%$' "$T/many"
+check 'and one that can not be' grep -qE "^ +256 +16 +can't be shared evenly$" "$T/many"
+check 'of one GPU nothing of it' bash -c '! "$0" plan configs/melody.yaml data.path=/nowhere gpu=H100 | grep -q "on up to"' "$CANTUS"
+check 'more windows than fit' says 'does not fit' many gpu=RTX4090 gpus=8 train.batch=65536
+check 'without NVLink' says 'joined by PCI Express, 32 GB/s' many gpu=RTX4090 gpus=8
+refuses 'many of no card' 2 'gpus: of which? (hint: gpu=H100)' many gpus=8
+refuses 'no such network' 2 'net: expected one of 25G|50G|100G|200G|400G|800G, found "1T"' many gpu=H100 gpus=8 net=1T
+refuses 'fewer than none' 2 'gpus: -8 is outside 0 to 65536' many gpu=H100 gpus=-8
 finish

@@ -31,6 +31,8 @@ for x, y in zip(a, b):
 END
 }
 for n in 1 2 4; do check "steps and checkpoints, $n ranks" tests/mpi.sh $n "$BUILD_FOLDER/mpi/test_ranks"; done
+# what cantus plan says that they send, and what they do
+for n in 1 2 4 8; do check "bytes sent, $n ranks" tests/mpi.sh $n "$BUILD_FOLDER/mpi/test_volume"; done
 for stage in backbone melody; do
     check "$stage, 1 rank" train 1 $stage one
     check "$stage, 2 ranks" train 2 $stage two

@@ -85,9 +85,13 @@ static ct_status try_array(ct_comm *comm, ct_collective what, ct_dtype dtype, in
         ct_comm_share(count, unit, rank, comm->size, &from, &n);
         for (int64_t i = from; i < from + n; i++) put(expected, dtype, i, value(rank, i, whole));
     }
-    CT_TRY(ct_comm_begin(comm, what, &(ct_shared){array, count, dtype, unit}, &ticket));
+    const ct_shared shared = {array, count, dtype, unit};
+    const int64_t   before = ct_comm_sent(comm);
+    CT_TRY(ct_comm_begin(comm, what, &shared, &ticket));
     CT_TRY(ct_comm_wait(comm, ticket));
     check(comm, !memcmp(array, expected, bytes), names[what], count);
+    check(comm, ct_comm_sent(comm) - before == ct_comm_bytes(what, &shared, comm->rank, comm->size), "bytes sent",
+          count);
     ct_arena_free(&memory);
     return CT_OK;
 }

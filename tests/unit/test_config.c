@@ -335,6 +335,8 @@ static void training_configs_come_back(void **state) {
         "dist.bootstrap=tcp",
         "dist.bucket=128",
         "gpu=H100",
+        "gpus=256",
+        "net=200G",
         "peer=cudnn"};
     memset(&c, 0, sizeof c);
     memset(&again, 0, sizeof again);

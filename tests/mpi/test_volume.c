@@ -1,0 +1,118 @@
+/* test_volume.c -- what cantus plan says that ranks send (train/scaling.h) is what they do send, byte for byte: of
+ * single collectives, and of training steps, each bucket summed, and summed in shares and gathered. Each rank is one
+ * process of this program, started by tests/mpi.sh.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "train/plan.h"
+#include "training_fixture.h"
+
+static ct_comm *ranks;
+
+/* What all ranks sent together. */
+static int64_t of_all(int64_t bytes) {
+    ok(ct_comm_reduce_int(ranks, CT_REDUCE_SUM, &bytes, 1));
+    return bytes;
+}
+
+static void of_collectives(void **state) {
+    static const int64_t counts[] = {0, 1, 7, 64, 1000, 300007};
+    static char          array[300007 * sizeof(double)];
+    (void)state;
+    for (size_t i = 0; i < CT_COUNT(counts); i++)
+        for (int what = 0; what <= CT_ALL_GATHER; what++)
+            for (int dtype = 0; dtype <= CT_BF16; dtype++) {
+                const ct_shared shared = {array, counts[i], (ct_dtype)dtype, i % 2 ? 100 : 0};
+                const int64_t before = ct_comm_sent(ranks), bytes = counts[i] * (int64_t)ct_dtype_size((ct_dtype)dtype);
+                int64_t       ticket;
+                ok(ct_comm_begin(ranks, (ct_collective)what, &shared, &ticket));
+                ok(ct_comm_wait(ranks, ticket));
+                const int64_t sent = ct_comm_sent(ranks) - before;
+                assert_int_equal(sent, ct_comm_bytes((ct_collective)what, &shared, ranks->rank, ranks->size));
+                /* as many as in a ring: 2 (n - 1) / n of the array and rank, or half of that */
+                assert_int_equal(of_all(sent), (what == CT_ALL_REDUCE ? 2 : 1) * (ranks->size - 1) * bytes);
+            }
+}
+
+static void of_values(void **state) {
+    const int64_t before = ct_comm_sent(ranks);
+    (void)state;
+    (void)of_all(1);
+    ok(ct_comm_barrier(ranks));
+    assert_int_equal(ct_comm_sent(ranks), before); /* arrays alone are counted */
+}
+
+/* What the plan of the same run on as many GPUs says of rank 0. */
+static int64_t planned(ct_train_config c) {
+    ct_plan plan;
+    c.gpu = 1;
+    c.gpus = ranks->size;
+    ok(ct_plan_make(&c, false, &plan));
+    const int64_t sent = plan.on_gpus.each[plan.on_gpus.rows - 1].sent;
+    assert_int_equal(plan.on_gpus.together[plan.on_gpus.rows - 1].sent, sent);
+    ct_plan_free(&plan);
+    return sent;
+}
+
+static void of_steps(void **state) {
+    const ct_train_config c = config((int)(intptr_t)*state, "train.batch=8", "dist.bucket=8");
+    ct_stepper            s;
+    ok(ct_stepper_open_among(&c, &dataset, ranks->size > 1 ? ranks : NULL, &s));
+    const ct_reducer *r = &s.network.reducer;
+    for (int i = 0; i < 3; i++) {
+        const int64_t before = ct_comm_sent(ranks);
+        ok(ct_stepper_step(&s));
+        const int64_t sent = ct_comm_sent(ranks) - before;
+        assert_int_equal(sent, ct_scaling_sent(r->at, r->count, r->dtype, false, ranks->rank, ranks->size));
+        assert_int_equal(of_all(sent), 2 * (ranks->size - 1) * s.model.parameter_count * (int64_t)sizeof(float));
+        if (ranks->rank == 0) assert_int_equal(sent, planned(c));
+    }
+    if (ranks->rank == 0 && ranks->size > 1)
+        printf("%s, %d ranks: %lld bytes a step in %d buckets\n", ct_stage_names[c.model.stage], ranks->size,
+               (long long)ct_scaling_sent(r->at, r->count, r->dtype, false, 0, ranks->size), r->count);
+    ct_stepper_close(&s);
+}
+
+/* Shares summed, and gathered after an update: as many bytes, of each rank. */
+static void of_shares(void **state) {
+    const ct_train_config c = config((int)(intptr_t)*state, "train.batch=8", "dist.bucket=8");
+    ct_stepper            s;
+    int64_t               ticket;
+    ok(ct_stepper_open_among(&c, &dataset, ranks->size > 1 ? ranks : NULL, &s));
+    const ct_reducer *r = &s.network.reducer;
+    const int64_t     before = ct_comm_sent(ranks);
+    for (int what = CT_REDUCE_SCATTER; what <= CT_ALL_GATHER; what++)
+        for (int i = 0; i < r->count; i++) {
+            const ct_shared array = {r->gradients + (size_t)r->at[i].first * sizeof(float), r->at[i].count, r->dtype,
+                                     0};
+            ok(ct_comm_begin(ranks, (ct_collective)what, &array, &ticket));
+            ok(ct_comm_wait(ranks, ticket));
+        }
+    const int64_t sent = ct_comm_sent(ranks) - before;
+    assert_int_equal(sent, ct_scaling_sent(r->at, r->count, r->dtype, true, ranks->rank, ranks->size));
+    assert_int_equal(sent, ct_scaling_sent(r->at, r->count, r->dtype, false, ranks->rank, ranks->size));
+    ct_stepper_close(&s);
+}
+
+int main(void) {
+    void *const backbone = (void *)(intptr_t)CT_BACKBONE, *const melody = (void *)(intptr_t)CT_MELODY;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(of_collectives),
+        cmocka_unit_test(of_values),
+        {"of_steps (backbone)", of_steps, NULL, NULL, backbone},
+        {"of_steps (melody)", of_steps, NULL, NULL, melody},
+        {"of_shares (melody)", of_shares, NULL, NULL, melody},
+    };
+    if (ct_comm_open(&(ct_dist_choice){.timeout = 60}, &ranks) != CT_OK) {
+        fprintf(stderr, "%s\n", ct_message());
+        return 1;
+    }
+    const int failed = cmocka_run_group_tests(tests, training_begin, training_end);
+    if (failed) ct_comm_abort(ranks, "a test has failed");
+    return ct_comm_close(ranks) == CT_OK ? failed : 1;
+}
