@@ -166,10 +166,10 @@ static void print_rows(const ct_scaling *s, const ct_scaling_row *rows) {
             printf("  %7lld %8lld   can't be shared evenly\n", (long long)r->gpus, (long long)s->batch);
             continue;
         }
-        printf("  %7lld %8lld %9lld %12.2f %12.3f %10.3f %7.0f%% %10.3f %12.3g %10.0f%%%s\n", (long long)r->gpus,
-               (long long)(r->lines * r->gpus), (long long)r->lines, (double)r->sent / (1 << 20), r->compute * 1e3,
-               r->talk * 1e3, 100 * r->hidden, r->step * 1e3, r->rows, 100 * r->efficiency,
-               r->lines > s->largest ? "  does not fit" : "");
+        const long long gpus = r->gpus, lines = r->lines;
+        printf("  %7lld %8lld %9lld %12.2f %12.3f %10.3f %7.0f%% %10.3f %12.3g %10.0f%%%s\n", gpus, lines * gpus, lines,
+               (double)r->sent / (1 << 20), r->compute * 1e3, r->talk * 1e3, 100 * r->hidden, r->step * 1e3, r->rows,
+               100 * r->efficiency, r->lines > s->largest ? "  does not fit" : "");
     }
 }
 
