@@ -23,12 +23,15 @@ typedef struct row {
 } row;
 
 typedef struct bench {
-    ct_comm  *comm;
-    ct_arena  arena;
-    ct_shared array; /* of the largest size */
-    row      *rows;
-    size_t    row_count;
+    ct_comm         *comm;
+    const ct_device *device;
+    ct_arena         arena;
+    float           *host;  /* of the largest size */
+    void            *array; /* that is sent; on a CPU the same */
+    row             *rows;
+    size_t           row_count;
     char (*hosts)[64];
+    const char *link; /* by which the arrays are sent */
 } bench;
 
 /* ---- sizes */
@@ -100,20 +103,28 @@ ct_status ct_bench_comm_check(const ct_comm *comm, ct_collective what, const flo
 /* ---- one collective of one size */
 /* `calls` of them, all of which are done when it returns. */
 static ct_status call(const bench *b, const row *r, int64_t calls) {
-    const ct_shared array = {b->array.data, (int64_t)(r->bytes / sizeof(float)), CT_F32, 0};
+    const ct_shared array = {b->array, (int64_t)(r->bytes / sizeof(float)), CT_F32, 0};
+    const bool      apart = ct_device_apart(b->device);
     int64_t         ticket = 0;
     for (int64_t i = 0; i < calls; i++) {
-        CT_TRY(ct_comm_begin(b->comm, r->what, &array, &ticket));
-        CT_TRY(ct_comm_wait(b->comm, ticket));
+        CT_TRY(apart ? b->device->collective(r->what, &array) : ct_comm_begin(b->comm, r->what, &array, &ticket));
+        if (!apart) CT_TRY(ct_comm_wait(b->comm, ticket));
     }
-    return CT_OK;
+    return apart ? b->device->wait() : CT_OK;
+}
+
+/* Between the host's array and the one that is sent, where these are two. */
+static ct_status move(const bench *b, void *to, const void *from, size_t bytes) {
+    return to == from ? CT_OK : ct_device_copy(b->device, to, from, bytes);
 }
 
 static ct_status check(const bench *b, const row *r) {
     const int64_t count = (int64_t)(r->bytes / sizeof(float));
-    ct_bench_comm_fill(b->comm->rank, b->array.data, count);
+    ct_bench_comm_fill(b->comm->rank, b->host, count);
+    CT_TRY(move(b, b->array, b->host, r->bytes));
     CT_TRY(call(b, r, 1));
-    return ct_bench_comm_check(b->comm, r->what, b->array.data, count);
+    CT_TRY(move(b, b->host, b->array, r->bytes));
+    return ct_bench_comm_check(b->comm, r->what, b->host, count);
 }
 
 /* Seconds of a call, on the slowest rank. None stops alone. */
@@ -136,7 +147,8 @@ static int by_size(const void *a, const void *b) {
 /* Of zeros, which stay what they are. */
 static ct_status time_row(const bench *b, row *r) {
     double taken[ROUNDS];
-    memset(b->array.data, 0, r->bytes);
+    memset(b->host, 0, r->bytes);
+    CT_TRY(move(b, b->array, b->host, r->bytes));
     CT_TRY(time_round(b, r, 1, &taken[0]));
     const int64_t calls = (int64_t)fmin(MOST_CALLS, fmax(1, ROUND / taken[0])); /* the same on all ranks */
     for (int i = 0; i < ROUNDS; i++) CT_TRY(time_round(b, r, calls, &taken[i]));
@@ -150,16 +162,32 @@ static ct_status time_row(const bench *b, row *r) {
 static ct_status make_room(bench *b, const size_t *sizes, size_t count) {
     size_t most = 0;
     for (size_t i = 0; i < count; i++) most = sizes[i] > most ? sizes[i] : most;
-    b->array.data = ct_arena_alloc(&b->arena, most, 1);
+    b->array = b->host = ct_arena_alloc(&b->arena, most, 1);
     b->rows = CT_NEW(&b->arena, row, count * COLLECTIVES);
     b->hosts = ct_arena_alloc(&b->arena, (size_t)b->comm->size, sizeof *b->hosts);
-    return b->array.data && b->rows && b->hosts
-               ? CT_OK
-               : ct_fail(CT_ENOMEM, "out of memory: an array of %zu MiB (hint: smaller sizes)", most >> 20);
+    if (!b->host || !b->rows || !b->hosts)
+        return ct_fail(CT_ENOMEM, "out of memory: an array of %zu MiB (hint: smaller sizes)", most >> 20);
+    return ct_device_apart(b->device) ? b->device->alloc(most, &b->array) : CT_OK;
 }
 
-static ct_status measure(bench *b, const size_t *sizes, size_t count) {
+static ct_status open_device(bench *b, const ct_device_choice *choice) {
+    CT_TRY(ct_device_open(choice, b->comm, &b->device));
+    b->link = b->comm->by;
+    return ct_device_apart(b->device) ? b->device->meets_by(&b->link) : CT_OK;
+}
+
+static void close_all(bench *b) {
+    if (ct_device_apart(b->device)) {
+        ct_device_finish(b->device);
+        if (b->array && b->array != b->host) b->device->release(b->array);
+    }
+    ct_device_close(b->device);
+    ct_arena_free(&b->arena);
+}
+
+static ct_status measure(bench *b, const ct_device_choice *choice, const size_t *sizes, size_t count) {
     ct_progress progress;
+    CT_TRY(open_device(b, choice));
     CT_TRY(make_room(b, sizes, count));
     CT_TRY(ct_comm_gather(b->comm, b->comm->host, sizeof *b->hosts, b->hosts));
     ct_progress_begin(&progress, "timing", b->comm->rank ? 0 : (int64_t)(count * COLLECTIVES));
@@ -188,8 +216,10 @@ static void print_hosts(const bench *b) {
 }
 
 static void print(const bench *b) {
-    printf("%d ranks by %s, arrays of float in the memory of CPUs\n", b->comm->size, b->comm->by);
+    printf("%d ranks by %s, arrays of float in %s\n", b->comm->size, b->comm->by,
+           ct_device_apart(b->device) ? "a GPU's memory each" : "memory");
     print_hosts(b);
+    if (ct_device_apart(b->device)) printf("  sent by %s; rank 0: %s\n", b->link, ct_device_describe(b->device));
     printf("every result was right on every rank, bit for bit; times are of the slowest rank, the median of %d rounds\n"
            "algorithm: bytes / time; bus: of that 2 (n - 1) / n for all_reduce, (n - 1) / n for the others\n"
            "  %-16s %12s %12s %15s %10s\n",
@@ -220,7 +250,8 @@ static ct_json *to_json(const bench *b) {
         ct_json_add(hosts, ct_json_new_text(b->hosts ? b->hosts[i] : b->comm->host));
     for (size_t i = 0; i < b->row_count; i++) ct_json_add(rows, row_json(&b->rows[i]));
     ct_json_set(root, "ranks", ct_json_new_integer(b->comm->size));
-    ct_json_set(root, "link", ct_json_new_text(b->comm->by));
+    ct_json_set(root, "link", ct_json_new_text(b->link ? b->link : b->comm->by));
+    if (b->device) ct_json_set(root, "device", ct_json_new_text(ct_device_describe(b->device)));
     ct_json_set(root, "hosts", hosts);
     ct_json_set(root, "collectives", rows);
     return root;
@@ -248,10 +279,10 @@ ct_status ct_bench_comm_run(const ct_train_config *config, const size_t *sizes, 
     }
     CT_TRY(ct_comm_open(&config->dist, &b.comm));
     if (b.comm->rank > 0) ct_log_warnings_only();
-    ct_status status = b.comm->size > 1 ? measure(&b, sizes, count) : CT_OK;
+    ct_status status = b.comm->size > 1 ? measure(&b, &config->on, sizes, count) : CT_OK;
     if (status == CT_OK) status = tell(&b, as_json);
     if (status != CT_OK && status != CT_ESTOP) ct_comm_abort(b.comm, ct_message());
+    close_all(&b);
     const ct_status closed = ct_comm_close(b.comm);
-    ct_arena_free(&b.arena);
     return status == CT_OK ? closed : status;
 }

@@ -2,7 +2,8 @@
  *
  * Each collective of kernels/comm.h is done on arrays of float of each size. First on whole numbers, whose sums are
  * exact: every rank compares what it has then, bit for bit. Then it is timed: a round of calls begins on all ranks at
- * once and lasts until the slowest has ended; the median of the rounds counts.
+ * once and lasts until the slowest has ended; the median of the rounds counts. On device: cuda the arrays are the GPUs'
+ * and sent by the device (kernels/device.h, collective), a round being put on its queue at once.
  *
  * Rates are those of NVIDIA's nccl-tests (doc/PERFORMANCE.md there), so that figures can be set side by side: the
  * algorithm's is bytes of the array by seconds; the bus's is what a rank's link carries at least for it, 2 (n - 1) / n
