@@ -2,6 +2,7 @@
 #include "kernels/comm.h"
 
 #include "core/log.h"
+#include "core/trace.h"
 #include "core/version.h"
 #include "kernels/comm_link.h"
 #include "kernels/library.h"
@@ -145,7 +146,12 @@ static void work_off(ct_comm_works *w, ct_link *link) {
         const ct_call call = w->queue[number % CT_COMM_QUEUE];
         (void)!ct_link_alive(link);
         pthread_mutex_unlock(&w->lock);
+        const int64_t   since = ct_trace_begin(CT_TRACE_TALK);
         const ct_status status = ct_call_run(&w->caller, &call, number);
+        ct_trace_end(since, &(ct_trace_event){.row = CT_TRACE_TALK,
+                                              .name = ct_call_verb(&call),
+                                              .number = number + 1,
+                                              .bytes = (double)ct_call_bytes(&call)});
         pthread_mutex_lock(&w->lock);
         w->ended++;
         w->sent = w->caller.sent;

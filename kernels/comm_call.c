@@ -32,11 +32,18 @@ static size_t element_bytes(const ct_call *call) {
     return call->verb <= CT_VERB_ALL_GATHER ? ct_dtype_size(call->dtype) : call->verb == CT_VERB_REDUCE ? 8 : 1;
 }
 
-const char *ct_call_name(const ct_call *call, int64_t number, char *text, size_t room) {
+const char *ct_call_verb(const ct_call *call) {
     static const char *const names[CT_VERBS] = {"all_reduce", "reduce_scatter", "all_gather", "reduce",
                                                 "barrier",    "broadcast",      "gather",     "gather to all"};
-    snprintf(text, room, "%s number %" PRId64 " (%" PRId64 " bytes)", names[call->verb], number,
-             call->count * (int64_t)element_bytes(call));
+    return names[call->verb];
+}
+
+int64_t ct_call_bytes(const ct_call *call) {
+    return call->count * (int64_t)element_bytes(call);
+}
+
+const char *ct_call_name(const ct_call *call, int64_t number, char *text, size_t room) {
+    snprintf(text, room, "%s number %" PRId64 " (%" PRId64 " bytes)", ct_call_verb(call), number, ct_call_bytes(call));
     return text;
 }
 

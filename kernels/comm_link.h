@@ -105,6 +105,9 @@ typedef struct ct_caller {
 /* Bytes of scratch (and of sum) for so many ranks. */
 size_t                 ct_call_scratch(int size);
 CT_NODISCARD ct_status ct_call_run(ct_caller *caller, const ct_call *call, int64_t number);
+/* "all_reduce"; bytes of its array. */
+const char            *ct_call_verb(const ct_call *call);
+int64_t                ct_call_bytes(const ct_call *call);
 /* "all_reduce number 12 (4096 bytes)" */
 const char            *ct_call_name(const ct_call *call, int64_t number, char *text, size_t room);
 

@@ -42,9 +42,12 @@ typedef struct ct_device {
     ct_status (*wait)(void);
     ct_status (*event_new)(ct_event **out);
     void (*event_free)(ct_event *event);
+    ct_status (*event_new_timed)(ct_event **out);
     ct_status (*event_record)(ct_event *event, ct_queue queue);
     ct_status (*event_wait)(ct_event *event);                 /* the caller */
     ct_status (*queue_wait)(ct_queue queue, ct_event *event); /* what is put on the queue from now on */
+    /* between two that were timed and are past */
+    ct_status (*event_seconds)(ct_event *from, ct_event *to, double *seconds);
     /* what the op will need to run, alone or with the next one (its params NULL: there is none); may allocate */
     ct_status (*plan)(ct_op op, const ct_params *params, ct_op next, const ct_params *next_params);
     /* to[rows][vocabulary] = log softmax of logits, both on the device, by a library that has no line of ours: a second

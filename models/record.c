@@ -1,6 +1,8 @@
 /* record.c -- see record.h. */
 #include "models/record.h"
 
+#include "core/trace.h"
+
 #include <string.h>
 
 ct_status ct_record_push(ct_record_list *list, ct_arena *arena, ct_op op, int64_t layer, const char *label,
@@ -77,12 +79,32 @@ void ct_records_measure(const ct_record_list *list, const ct_backend *backend, c
     for (size_t i = 0; i < list->count; i++) ct_check_measure(check, calls, calls_at(list, i, backend, calls));
 }
 
+static double flops_of(const ct_record *r) {
+    return ct_op_about(r->op)->flops(&r->params);
+}
+
+/* The op, or two that were run as one, since then. */
+static void trace(int64_t since, const ct_record *r, const ct_record *next) {
+    if (!since) return;
+    ct_trace_end(since,
+                 &(ct_trace_event){.row = CT_TRACE_COMPUTE,
+                                   .name = r->label,
+                                   .op = ct_op_about(r->op)->name,
+                                   .with = next ? next->label : NULL,
+                                   .layer = r->layer + 1,
+                                   .flops = flops_of(r) + (next ? flops_of(next) : 0),
+                                   .bytes = next ? ct_record_pair_bytes(r, next) : ct_op_bytes(r->op, &r->params)});
+}
+
 ct_status ct_records_run_to(const ct_record_list *list, size_t count, const ct_backend *backend, ct_check *check,
                             size_t *done) {
     ct_call calls[2];
     while (*done < count) {
-        const int taken = calls_at(list, *done, backend, calls);
-        CT_TRY(of_record(ct_check_run(check, backend, calls, taken), &list->at[*done]));
+        const int        taken = calls_at(list, *done, backend, calls);
+        const ct_record *r = &list->at[*done];
+        const int64_t    since = ct_trace_begin(CT_TRACE_COMPUTE);
+        CT_TRY(of_record(ct_check_run(check, backend, calls, taken), r));
+        trace(since, r, taken == 2 ? r + 1 : NULL);
         *done += (size_t)taken;
     }
     return CT_OK;
@@ -123,6 +145,6 @@ ct_status ct_records_run(const ct_record_list *list, const ct_backend *backend, 
 
 double ct_records_flops(const ct_record_list *list) {
     double sum = 0;
-    for (size_t i = 0; i < list->count; i++) sum += ct_op_about(list->at[i].op)->flops(&list->at[i].params);
+    for (size_t i = 0; i < list->count; i++) sum += flops_of(&list->at[i]);
     return sum;
 }

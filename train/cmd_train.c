@@ -52,6 +52,8 @@ static const ct_key keys[] = {
         "compare with Kneser-Ney models of order 3 up to this, and of order 4 with a cache of the song; 0: none"),
     KEY("train.count_songs", INTEGER, "2000", 0, 1e9, NULL, count_songs,
         "training songs that the count models read, spread evenly, 0: all"),
+    KEY("train.trace", INTEGER, "0", 0, 1e12, NULL, trace,
+        "step of which trace.json in the run folder says what ran when (chrome://tracing, Perfetto); 0: none"),
     KEY("gpu", CHOICE, "none", 0, 0, CT_GPU_WORDS, gpu,
         "of cantus plan: what the run would take on this one; of cantus bench: whose data sheet counts where the "
         "card's is "

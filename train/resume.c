@@ -24,6 +24,7 @@ static const char *const may_change[] = {
     "train.most_skipped",
     "train.count_model",
     "train.count_songs",
+    "train.trace",
     "debug.faults",
     "device",
     "cuda.graph",

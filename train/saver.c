@@ -2,6 +2,7 @@
 #include "train/saver.h"
 
 #include "core/log.h"
+#include "core/trace.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -91,9 +92,16 @@ static ct_status gather_lines(const ct_saver *s) {
     return CT_OK;
 }
 
+static ct_status write_checkpoint(const ct_saver *s, const ct_snapshot *from) {
+    const int64_t   since = ct_trace_begin(CT_TRACE_WRITER);
+    const ct_status status = ct_checkpoint_write(from, s->kind, &s->place);
+    ct_trace_end(since, &(ct_trace_event){.row = CT_TRACE_WRITER, .name = "write checkpoint"});
+    return status;
+}
+
 static ct_status write_when_it_is_there(ct_saver *s) {
     if (s->arrived) CT_TRY(s->network->device->event_wait(s->arrived));
-    return ct_checkpoint_write(&s->copy, s->kind, &s->place);
+    return write_checkpoint(s, &s->copy);
 }
 
 static void *write_copy(void *saver) {
@@ -118,9 +126,11 @@ ct_status ct_saver_save(ct_saver *s, ct_checkpoint_kind kind, const ct_counters 
     CT_TRY(ct_saver_wait(s));
     s->kind = kind;
     ct_snapshot_of(n, counters, &s->live);
-    if (!s->copies) return ct_checkpoint_write(&s->live, kind, &s->place);
+    if (!s->copies) return write_checkpoint(s, &s->live);
+    const int64_t since = ct_trace_begin(CT_TRACE_HOST);
     if (s->leads) CT_TRY(copy_state(s));
     if (n->reducer.comm && kind == CT_LAST) CT_TRY(gather_lines(s));
+    ct_trace_end(since, &(ct_trace_event){.row = CT_TRACE_HOST, .name = "copy for a checkpoint"});
     if (!s->leads) return CT_OK;
     return s->background && start(s) ? CT_OK : write_when_it_is_there(s); /* no thread to be had: then here */
 }

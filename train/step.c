@@ -2,6 +2,7 @@
 #include "train/step.h"
 
 #include "core/fault.h"
+#include "core/trace.h"
 
 #include <math.h>
 #include <string.h>
@@ -93,6 +94,11 @@ void ct_stepper_close(ct_stepper *s) {
     ct_loader_close(&s->loader);
 }
 
+/* Something that this thread did for a step, or a batch. */
+static void end(int64_t since, const char *what, int64_t number) {
+    ct_trace_end(since, &(ct_trace_event){.row = CT_TRACE_HOST, .name = what, .number = number + 1});
+}
+
 static void add_losses(ct_stepper *s, const ct_pending *p, const float *loss) {
     ct_counters *to = s->comm ? &s->part : &s->at;
     double       sum = 0, open = 0;
@@ -128,8 +134,10 @@ static ct_status count_step(ct_stepper *s, int64_t step, const double norm[3]) {
 static ct_status collect(ct_stepper *s) {
     const ct_pending *p = &s->pending[s->outlet.taken % CT_SLOTS];
     const ptrdiff_t   loss = (const char *)s->network.loss - (const char *)s->network.norm;
+    const int64_t     since = ct_trace_begin(CT_TRACE_HOST);
     const void       *results;
     CT_TRY(ct_outlet_take(&s->outlet, &results));
+    end(since, "wait for losses", p->step);
     add_losses(s, p, (const float *)(const void *)((const char *)results + loss));
     return p->last ? count_step(s, p->step, results) : CT_OK;
 }
@@ -165,9 +173,18 @@ static void note(ct_stepper *s, const ct_batch *b, bool last) {
     memcpy(p->open, b->open, (size_t)p->tokens * sizeof *p->open);
 }
 
+static ct_status fill(ct_stepper *s, const ct_batch *batch) {
+    const int64_t since = ct_trace_begin(CT_TRACE_HOST), number = s->at.micro - 1;
+    CT_TRY(ct_context(ct_network_fill(&s->network, batch), "batch %lld (song %s)", (long long)number,
+                      s->dataset->songs[batch->first_song].source));
+    end(since, "fill", number);
+    return CT_OK;
+}
+
 ct_status ct_stepper_step(ct_stepper *s) {
     const ct_train_config *c = s->config;
     ct_network            *n = &s->network;
+    const int64_t          since = ct_trace_begin(CT_TRACE_HOST);
     s->at.step++;
     const bool spoilt = ct_fault_step(CT_FAULT_NAN, s->at.step);
     n->step->train = true;
@@ -175,17 +192,19 @@ ct_status ct_stepper_step(ct_stepper *s) {
     n->step->clip = c->clip;
     for (int64_t k = 0; k < c->accumulate; k++) {
         const bool      last = k + 1 == c->accumulate;
+        const int64_t   asked = ct_trace_begin(CT_TRACE_HOST);
         const ct_batch *batch = ct_loader_batch(&s->loader, s->at.micro);
+        end(asked, "batch", s->at.micro);
         n->step->number = s->at.micro++;
         n->step->loss_scale = batch->all_targets ? 1.0 / (double)(batch->all_targets * c->accumulate) : 0;
         if (spoilt) n->step->loss_scale = NAN;
-        CT_TRY(ct_context(ct_network_fill(n, batch), "batch %lld (song %s)", (long long)s->at.micro - 1,
-                          s->dataset->songs[batch->first_song].source));
+        CT_TRY(fill(s, batch));
         CT_TRY(ct_context(ct_network_step(n, k == 0, last, &c->adam), "step %lld", (long long)s->at.step));
         if (s->outlet.sent - s->outlet.taken == CT_SLOTS) CT_TRY(collect(s));
         note(s, batch, last);
         CT_TRY(ct_outlet_send(&s->outlet));
         if (!ct_device_apart(n->device)) CT_TRY(collect(s));
     }
+    end(since, "step", s->at.step);
     return CT_OK;
 }

@@ -8,6 +8,7 @@
 #include "models/comparison.h"
 #include "train/plan.h"
 #include "train/resume.h"
+#include "train/tracing.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ typedef struct ct_trainer {
     ct_dataset    dataset;
     ct_stepper    s;
     ct_saver      saver;
+    ct_tracing    tracing;
     ct_json      *facts; /* for manifests */
     ct_run        run;
     double        begun, peak; /* seconds; measured flop/s of sgemm */
@@ -58,6 +60,7 @@ static ct_status open_all(ct_trainer *t) {
     CT_TRY(ct_dataset_open(c->data, &t->dataset));
     CT_TRY(ct_resume_facts(c, &t->dataset, &t->facts));
     CT_TRY(ct_stepper_open_among(c, &t->dataset, t->comm, &t->s));
+    CT_TRY(ct_tracing_open(c, &t->s, &t->tracing));
     const ct_checkpoint_place place = {.run = c->out, .keep = c->keep, .keep_every = c->keep_every, .facts = t->facts};
     return ct_saver_open(&place, &t->s.network, c->background, false, &t->saver);
 }
@@ -140,6 +143,7 @@ static ct_status begin(ct_trainer *t, const char *const *words, size_t word_coun
 static void close_all(ct_trainer *t) {
     ct_comparison_free(&t->comparison);
     ct_saver_close(&t->saver);
+    ct_tracing_close(&t->tracing);
     ct_run_close(&t->run);
     ct_stepper_close(&t->s);
     ct_json_free(t->facts);
@@ -325,6 +329,7 @@ static ct_status loop(ct_trainer *t) {
     ct_counters           *a = &t->s.at;
     bool                   again = a->step > 0 && !a->settled; /* what follows the step that was loaded */
     for (; again || (a->step < c->steps && !t->enough); again = false) {
+        if (!again) CT_TRY(ct_tracing_begin(&t->tracing));
         if (!again) CT_TRY(ct_stepper_step(&t->s));
         CT_TRY(ask_all(t));
         const bool last = a->step >= c->steps || t->late, due = is_due(t, last);
@@ -336,6 +341,7 @@ static ct_status loop(ct_trainer *t) {
             CT_TRY(ct_saver_save(&t->saver, CT_LAST, &left));
             saved = true;
         }
+        CT_TRY(ct_tracing_end(&t->tracing, &t->saver));
         ct_fault_step(CT_FAULT_KILL, a->step);
         ct_status status = again ? CT_OK : stop_check(t);
         if (status == CT_OK) status = settle(t, last);

@@ -28,6 +28,7 @@ typedef struct ct_train_config {
     int              resume; /* never, auto */
     int64_t seed, steps, batch, accumulate, warmup, log_every, valid_every, save_every, keep, keep_every, patience,
         valid_songs, most_skipped, order, count_songs;
+    int64_t trace; /* step, 0: none */
     bool    background, faults;
     int     gpu;  /* of cantus plan, and of bench where the card is unknown */
     int     net;  /* of cantus plan */

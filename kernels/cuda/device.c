@@ -11,6 +11,7 @@
 #include "kernels/cuda/device.h"
 
 #include "core/log.h"
+#include "core/trace.h"
 #include "kernels/cuda/algorithms.h"
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/cudnn.h"
@@ -119,6 +120,18 @@ static ct_status event_new(ct_event **out) {
     *out = (ct_event *)event;
     return CT_OK;
 }
+static ct_status event_new_timed(ct_event **out) {
+    cudaEvent_t event;
+    TRY_CUDA(cudaEventCreateWithFlags(&event, cudaEventDefault));
+    *out = (ct_event *)event;
+    return CT_OK;
+}
+static ct_status event_seconds(ct_event *from, ct_event *to, double *seconds) {
+    float milliseconds;
+    TRY_CUDA(cudaEventElapsedTime(&milliseconds, (cudaEvent_t)from, (cudaEvent_t)to));
+    *seconds = (double)milliseconds * 1e-3;
+    return CT_OK;
+}
 static void event_free(ct_event *event) {
     (void)cudaEventDestroy((cudaEvent_t)event);
 }
@@ -182,7 +195,12 @@ static ct_status peer_open(ct_op op, const ct_params *params, ct_peer **out, con
 
 /* ---- ranks */
 static ct_status collective(ct_collective what, const ct_shared *array) {
+    static const char *const names[] = {"all_reduce", "reduce_scatter", "all_gather"};
+    const int64_t            since = ct_trace_begin(CT_TRACE_LINK);
     CT_TRY(ct_cuda_nccl_put(what, array, streams[CT_QUEUE_TALK]));
+    ct_trace_end(since, &(ct_trace_event){.row = CT_TRACE_LINK,
+                                          .name = names[what],
+                                          .bytes = (double)array->count * (double)ct_dtype_size(array->dtype)});
     return each ? wait_stream(CT_QUEUE_TALK) : CT_OK;
 }
 
@@ -273,6 +291,8 @@ ct_status ct_cuda_device_open(const ct_device_choice *choice, ct_comm *comm, con
                          .zero = zero,
                          .wait = wait_all,
                          .event_new = event_new,
+                         .event_new_timed = event_new_timed,
+                         .event_seconds = event_seconds,
                          .event_free = event_free,
                          .event_record = event_record,
                          .event_wait = event_wait,

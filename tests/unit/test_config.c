@@ -324,6 +324,7 @@ static void training_configs_come_back(void **state) {
         "train.most_skipped=11",
         "train.count_model=0",
         "train.count_songs=13",
+        "train.trace=17",
         "debug.faults=true",
         "device=cuda",
         "precision=bf16",

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "core/trace.h"
 #include "count_allocations.h"
 #include "small_dataset.h"
 #include "train/plan.h"
@@ -117,9 +118,11 @@ static void steps_allocate_nothing(void **state) {
         int             calls[3] = {0, 0, 0};
         assert_int_equal(ct_dataset_open(folder, &d), CT_OK);
         assert_int_equal(ct_stepper_open(&c, &d, false, &s), CT_OK);
+        assert_int_equal(ct_trace_open(4096), CT_OK); /* a step that is traced asks for nothing either */
         for (int k = 0; k < 3; k++) assert_int_equal(ct_stepper_step(&s), CT_OK);
         intptr_t live = ct_live_bytes;
         for (int k = 0; k < 3; k++) {
+            ct_trace_switch(k == 1);
             ct_call_count = 0;
             ct_counting = true;
             ct_status status = CT_OK;
@@ -143,6 +146,7 @@ static void steps_allocate_nothing(void **state) {
         /* a library's threads may ask once more or less, as they come; what grows with the steps would show */
         if (calls[2] > calls[1] + calls[1] / 100) fail_msg("ten steps ask %d times, the next %d", calls[1], calls[2]);
         if (ct_live_bytes > live + 4096) fail_msg("thirty steps leave %ld bytes", (long)(ct_live_bytes - live));
+        ct_trace_close();
         ct_stepper_close(&s);
         ct_dataset_close(&d);
     }
