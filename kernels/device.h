@@ -131,7 +131,7 @@ CT_NODISCARD ct_status ct_device_zero(const ct_device *device, void *to, size_t 
 void ct_device_finish(const ct_device *device);
 
 /* Run `enqueue`, or what it put on the queue the first time that it was called with this graph (NULL then): it must
- * always do the same, with the same arrays. Where there are no graphs it is called each time. */
+ * always do the same, with the same arrays. Where there are no graphs, or a trace is made, it is called each time. */
 CT_NODISCARD ct_status ct_device_replay(const ct_device *device, ct_graph **graph, ct_enqueue enqueue, void *context);
 void                   ct_device_forget(const ct_device *device, ct_graph **graph);
 

@@ -1,5 +1,4 @@
 /* network_run.c -- filling a network's inputs from rows, running its lists, its memory; see network.h. */
-#include "core/trace.h"
 #include "kernels/bf16.h"
 #include "models/harmony.h"
 #include "models/network.h"
@@ -215,13 +214,6 @@ typedef struct ct_part { /* of an update */
     const ct_adam *adam;
 } ct_part;
 
-static ct_status wait_for_sums(ct_network *n) {
-    const int64_t   since = ct_trace_begin(CT_TRACE_HOST);
-    const ct_status status = ct_reducer_wait(&n->reducer);
-    ct_trace_end(since, &(ct_trace_event){.row = CT_TRACE_HOST, .name = "wait for sums of gradients"});
-    return status;
-}
-
 static ct_status enqueue(void *context) {
     const ct_part *part = context;
     ct_network    *n = part->network;
@@ -230,15 +222,14 @@ static ct_status enqueue(void *context) {
     const bool reduce = part->last && n->reducer.comm;
     CT_TRY(reduce ? ct_reducer_run(&n->reducer, &n->backward, n->backend, &n->check) : ct_network_backward(n));
     CT_TRY(ct_records_run(&n->after, n->backend, &n->check));
-    if (reduce) CT_TRY(wait_for_sums(n));
+    if (reduce) CT_TRY(ct_reducer_wait(&n->reducer));
     if (part->last) CT_TRY(ct_network_norm(n));
     return part->last ? ct_network_update(n, part->adam) : CT_OK;
 }
 
 ct_status ct_network_step(ct_network *n, bool first, bool last, const ct_adam *adam) {
-    ct_part    part = {n, first, last, adam};
-    const bool eager = n->eager || ct_trace_is_on(); /* a graph has no places to take the time at */
-    CT_TRY(eager ? enqueue(&part) : ct_device_replay(n->device, &n->graphs[first][last], enqueue, &part));
+    ct_part part = {n, first, last, adam};
+    CT_TRY(n->eager ? enqueue(&part) : ct_device_replay(n->device, &n->graphs[first][last], enqueue, &part));
     remember_rows(n);
     return CT_OK;
 }

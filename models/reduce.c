@@ -1,6 +1,8 @@
 /* reduce.c -- see reduce.h. */
 #include "models/reduce.h"
 
+#include "core/trace.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,5 +75,8 @@ ct_status ct_reducer_run(ct_reducer *r, const ct_record_list *backward, const ct
 }
 
 ct_status ct_reducer_wait(ct_reducer *r) {
-    return ct_comm_wait(r->comm, r->ticket);
+    const int64_t   since = ct_trace_begin(CT_TRACE_HOST);
+    const ct_status status = ct_comm_wait(r->comm, r->ticket);
+    ct_trace_end(since, &(ct_trace_event){.row = CT_TRACE_HOST, .name = "wait for sums of gradients"});
+    return status;
 }
