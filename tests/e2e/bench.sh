@@ -104,6 +104,15 @@ check 'nor where each op is waited for' bash -c '! CANTUS_CUDA_SYNC=1 "$@" | gre
 refuses 'no GPU' 1 'the driver shows no GPU' env CANTUS_STANDIN_DEVICES=0 "$GPU" bench attention peer=cudnn
 refuses 'a peer beside float' 2 '(hint: precision=bf16)' on_gpu peer=cudnn
 refuses 'a peer of another op' 2 'only attention has one' on_gpu precision=bf16 gelu peer=cudnn
+# ---- between GPUs that are none; between CPUs: comm.sh
+between() { CANTUS_STANDIN_DEVICES=2 OMP_NUM_THREADS=1 timeout 60 tests/mpi.sh 2 "$GPU" bench comm 4K 64K device=cuda dist.timeout=20 > "$T/between" 2>&1; }
+if ! command -v mpirun > /dev/null || [ ! -f "$(dirname "$(realpath "$CANTUS")")/libcantus_mpi.so" ]; then skip 'comm on GPUs: no MPI'
+elif [ ! -x "$BUILD_FOLDER/tests/test_nccl_fast" ]; then skip 'comm on GPUs: no NCCL: its double is not built'
+else
+    check 'sums and gathers by GPUs' between
+    check 'say by what' grep -q '  sent by NCCL [0-9.]*; rank 0: Emulated GPU' "$T/between"
+    check 'and how long' test "$(grep -cE '^  (all_reduce|reduce_scatter|all_gather) +(4096|65536) ' "$T/between")" = 6
+fi
 if [ -x "$BUILD_FOLDER/tests/test_cudnn_fast" ]; then
     refuses 'a cuDNN that can not' 1 'it has no graphs, which attention is made of' on_gpu precision=bf16 peer=cudnn
     refuses 'as the issue has it, without a config' 1 'it has no graphs' "$GPU" bench attention peer=cudnn
