@@ -153,10 +153,12 @@ $(addprefix $(B)/kernels/cuda/,gemm.o device.o cudnn.o sdpa.o nccl.o): ALL_CFLAG
 # Behind NVIDIA's headers, so only where a toolkit is. Host code of kernels/cuda is linked with them instead of the libraries.
 # Without cuDNN's headers its double and its tests are left out.
 OF_CUDNN := $(if $(CUDNN_HEADER),,tests/standin/cudnn.cpp $(wildcard tests/standin/test_cudnn*) tests/standin/test_second_opinion.c)
-STANDIN_TESTS := $(filter-out $(OF_CUDNN),$(wildcard tests/standin/test_*))
+# So without NCCL's.
+OF_NCCL := $(if $(NCCL_HEADER),,tests/standin/nccl.cpp tests/standin/hall.cpp $(wildcard tests/standin/test_nccl*))
+STANDIN_TESTS := $(filter-out $(OF_CUDNN) $(OF_NCCL),$(wildcard tests/standin/test_*))
 # what is looked up when a program runs
-STANDIN_ENTRIES := -Wl,-u,ct_cuda_device_open$(if $(CUDNN_HEADER),$(comma)-u$(comma)cudnnGetVersion)
-STANDIN_OBJ := $(patsubst %.cpp,$(B)/%.o,$(filter-out $(STANDIN_TESTS) $(OF_CUDNN),$(wildcard tests/standin/*.cpp)))
+STANDIN_ENTRIES := -Wl,-u,ct_cuda_device_open$(if $(CUDNN_HEADER),$(comma)-u$(comma)cudnnGetVersion)$(if $(NCCL_HEADER),$(comma)-u$(comma)ncclGetVersion)
+STANDIN_OBJ := $(patsubst %.cpp,$(B)/%.o,$(filter-out $(STANDIN_TESTS) $(OF_CUDNN) $(OF_NCCL),$(wildcard tests/standin/*.cpp)))
 STANDIN_TEST_OBJ := $(addprefix $(B)/,$(addsuffix .o,$(basename $(STANDIN_TESTS))))
 STANDIN_CU := $(wildcard tests/standin/*.cu)
 STANDINS := $(if $(CUDA_CFLAGS),$(if $(EMULATED),$(foreach f,$(FLAVOURS),$(patsubst tests/standin/%,$(B)/tests/%_$(f),$(basename $(STANDIN_TESTS))))))

@@ -21,7 +21,8 @@ static size_t                memory;
 
 enum { RUNTIME_VERSION = CUDART_VERSION, MULTIPROCESSORS = 16, CACHE = 4 << 20, REGISTERS = 65536 };
 static const char NAME[] = "Emulated GPU";
-static const char PCI_BUS_ID[] = "0000:00:00.0";
+enum { MOST_DEVICES = 8 };
+static int current; /* the one that this process uses */
 
 static long long asked(const char *name, long long otherwise) {
     const char *text = getenv(name);
@@ -37,9 +38,11 @@ void device_begin(void) {
         std::string name = std::to_string(k.major) + "." + std::to_string(k.minor);
         if (capability && name == capability) kind = &k, known = true;
     }
-    if (known && devices >= -1 && devices <= 1) return;
+    current = 0;
+    if (known && devices >= -1 && devices <= MOST_DEVICES) return;
     fprintf(stderr,
-            "stand-in: CANTUS_STANDIN_CAPABILITY is 8.0, 9.0, 10.0 or 12.0, CANTUS_STANDIN_DEVICES -1, 0 or 1\n");
+            "stand-in: CANTUS_STANDIN_CAPABILITY is 8.0, 9.0, 10.0 or 12.0, CANTUS_STANDIN_DEVICES -1, 0, 1 ... %d\n",
+            MOST_DEVICES);
     _Exit(2);
 }
 cudaError_t device_missing(void) {
@@ -52,6 +55,10 @@ size_t device_shared_most(void) {
     return (size_t)kind->shared_most * 1024;
 }
 
+static bool known_device(int device) {
+    return device >= 0 && device < devices;
+}
+
 cudaError_t cudaGetDeviceCount(int *count) {
     if (count) *count = 0;
     ENTER;
@@ -61,19 +68,24 @@ cudaError_t cudaGetDeviceCount(int *count) {
 }
 cudaError_t cudaSetDevice(int device) {
     ENTER;
-    return device == 0 ? cudaSuccess : fail(cudaErrorInvalidDevice);
+    if (!known_device(device)) return fail(cudaErrorInvalidDevice);
+    if (device != current && memory_in_use()) report_call("not doubled", "another device where memory is allocated");
+    current = device;
+    return cudaSuccess;
 }
 cudaError_t cudaGetDevice(int *device) {
     ENTER;
     if (!device) return fail(cudaErrorInvalidValue);
-    *device = 0;
+    *device = current;
     return cudaSuccess;
 }
 cudaError_t cudaDeviceGetPCIBusId(char *text, int bytes, int device) {
     ENTER;
-    if (device != 0) return fail(cudaErrorInvalidDevice);
-    if (!text || bytes < (int)sizeof PCI_BUS_ID) return fail(cudaErrorInvalidValue);
-    memcpy(text, PCI_BUS_ID, sizeof PCI_BUS_ID);
+    char id[24];
+    if (!known_device(device)) return fail(cudaErrorInvalidDevice);
+    snprintf(id, sizeof id, "0000:%02x:00.0", (unsigned)device);
+    if (!text || bytes < (int)strlen(id) + 1) return fail(cudaErrorInvalidValue);
+    memcpy(text, id, strlen(id) + 1);
     return cudaSuccess;
 }
 cudaError_t cudaRuntimeGetVersion(int *version) {
@@ -91,7 +103,7 @@ cudaError_t cudaDriverGetVersion(int *version) { /* 0: there is no driver */
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
     ENTER;
     if (!properties) return fail(cudaErrorInvalidValue);
-    if (device != 0) return fail(cudaErrorInvalidDevice);
+    if (!known_device(device)) return fail(cudaErrorInvalidDevice);
     cudaDeviceProp p = {};
     memcpy(p.name, NAME, sizeof NAME);
     p.totalGlobalMem = memory;
@@ -110,6 +122,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
     p.maxBlocksPerMultiProcessor = 16;
     p.l2CacheSize = CACHE;
     p.memoryBusWidth = 256;
+    p.pciBusID = device;
     p.totalConstMem = 64 * 1024;
     p.textureAlignment = 512;
     p.asyncEngineCount = 2;
@@ -120,7 +133,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
 cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int device) {
     ENTER;
     if (!value) return fail(cudaErrorInvalidValue);
-    if (device != 0) return fail(cudaErrorInvalidDevice);
+    if (!known_device(device)) return fail(cudaErrorInvalidDevice);
     const struct {
         cudaDeviceAttr attribute;
         int            value;
@@ -156,7 +169,7 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int dev
         {cudaDevAttrEccEnabled, 0},
         {cudaDevAttrComputeMode, cudaComputeModeDefault},
         {cudaDevAttrPciDomainId, 0},
-        {cudaDevAttrPciBusId, 0},
+        {cudaDevAttrPciBusId, device},
         {cudaDevAttrPciDeviceId, 0},
     };
     for (const auto &k : known)

@@ -38,6 +38,7 @@ static void begin(uint64_t seed) {
 void standin_begin(uint64_t seed) {
     std::lock_guard<std::recursive_mutex> held(the_lock);
     begin(seed);
+    if (nccl_begin) nccl_begin();
     graphs_begin();
     streams_begin();
     events_begin();
@@ -49,7 +50,7 @@ void standin_begin(uint64_t seed) {
 }
 int standin_leaks(void) {
     std::lock_guard<std::recursive_mutex> held(the_lock);
-    return memory_leaks() + streams_leaks() + events_leaks() + graphs_leaks();
+    return memory_leaks() + streams_leaks() + events_leaks() + graphs_leaks() + (nccl_leaks ? nccl_leaks() : 0);
 }
 standin_counters standin_count(void) {
     std::lock_guard<std::recursive_mutex> held(the_lock);

@@ -50,6 +50,9 @@ bool standin_check_device(const void *array, size_t bytes, const char *what) {
         report("memory", call_site(), "%s: %p is not device memory", what, array);
     return false;
 }
+bool memory_in_use(void) {
+    return !of_device.empty();
+}
 bool memory_there(const order &what) {
     for (const touched &t : what.touches) {
         area a = area_of(t.start);

@@ -4,6 +4,7 @@
 #include "standin.h"
 
 #include <string.h>
+#include <time.h>
 
 #include <algorithm>
 #include <deque>
@@ -67,6 +68,7 @@ static void compare_sums(const work &piece) {
 work_ref queue_submit(const order &what, uint64_t lane, const std::vector<work_ref> &after) {
     work_ref piece = std::make_shared<work>();
     piece->ordered = what;
+    if (what.prepare) what.prepare(&piece->ordered);
     piece->lane = lane;
     for (const touched &t : what.touches) /* what others of the device will still write changes by right */
         piece->sums.push_back(t.pinned && !queue_touching(t.start, t.bytes, true) ? sum_of(t) : 0);
@@ -83,6 +85,19 @@ work_ref queue_submit(const order &what, uint64_t lane, const std::vector<work_r
     return piece;
 }
 
+/* Do other processes hold it back? */
+static bool held(const work_ref &piece) {
+    if (device_error) return false;
+    if (piece->ordered.first && !piece->tried) {
+        piece->tried = running = true;
+        ordering_begin(piece, pending.front()->number);
+        piece->ordered.first();
+        ordering_end();
+        running = false;
+    }
+    return piece->ordered.held && piece->ordered.held();
+}
+
 static void run(const work_ref &piece) {
     ready.erase(std::find(ready.begin(), ready.end(), piece));
     running = true;
@@ -96,7 +111,7 @@ static void run(const work_ref &piece) {
     now += 0.001 * (double)(1 + queue_draw(1000));
     piece->time = now;
     piece->done = true;
-    piece->ordered.run = nullptr;
+    piece->ordered.run = nullptr, piece->ordered.first = nullptr, piece->ordered.held = nullptr;
     for (const work_ref &follower : piece->followers)
         if (--follower->held_by == 0) ready.push_back(follower);
     piece->followers.clear();
@@ -130,14 +145,23 @@ static work_ref draw(bool only_wanted, uint64_t ahead) {
     std::vector<work_ref> candidates;
     for (const work_ref &piece : ready)
         if (!only_wanted || piece->wanted_by == waits) candidates.push_back(piece);
-    if (candidates.empty()) return nullptr;
-    if (!ahead) return candidates[queue_draw(candidates.size())];
     auto rank = [ahead](const work_ref &piece) {
         uint64_t z = (piece->lane ^ ahead) * 0x9e3779b97f4a7c15u;
         return z ^ z >> 32;
     };
-    return *std::max_element(candidates.begin(), candidates.end(),
-                             [&](const work_ref &a, const work_ref &b) { return rank(a) < rank(b); });
+    while (!candidates.empty()) {
+        auto next = ahead ? std::max_element(candidates.begin(), candidates.end(),
+                                             [&](const work_ref &a, const work_ref &b) { return rank(a) < rank(b); })
+                          : candidates.begin() + (std::ptrdiff_t)queue_draw(candidates.size());
+        if (!held(*next)) return *next;
+        candidates.erase(next);
+    }
+    return nullptr;
+}
+
+static void wait_a_moment(void) {
+    const struct timespec moment = {0, 50000};
+    nanosleep(&moment, nullptr);
 }
 
 void queue_wait_for(const std::vector<work_ref> &wanted) {
@@ -147,9 +171,16 @@ void queue_wait_for(const std::vector<work_ref> &wanted) {
     auto left = [&] { return std::any_of(wanted.begin(), wanted.end(), [](const work_ref &w) { return !w->done; }); };
     while (left()) {
         work_ref next = draw(others == 0 || (others == 1 && queue_draw(2)), ahead);
-        run(next ? next : draw(true, ahead));
+        if (!next) next = draw(true, ahead);
+        if (next)
+            run(next);
+        else
+            wait_a_moment();
     }
-    for (uint64_t more = others ? queue_draw(8) : 0; more > 0 && !ready.empty(); more--) run(draw(false, ahead));
+    for (uint64_t more = others ? queue_draw(8) : 0; more > 0 && !ready.empty(); more--) {
+        work_ref next = draw(false, ahead);
+        if (next) run(next);
+    }
     queue_known(wanted);
 }
 void queue_known(const std::vector<work_ref> &pieces) {

@@ -3,7 +3,7 @@
  * A stream, an event, a graph are all the same here: pieces of work, each after some others. A stream is the last piece
  * put on it; an event is a piece that does nothing; a graph's launch puts copies of its pieces behind the stream's
  * last. Pieces run when something waits for one of them: at each step one of those that nothing holds back any more is
- * drawn.
+ * drawn. What other processes hold back is asked again later; where nothing else can run, after a moment.
  *
  * How far beyond the need, and whether streams run side by side or one ahead of the other, is drawn for each wait.
  *
@@ -27,10 +27,14 @@ struct touched {
     bool        written, pinned; /* of the host; else of the device */
 };
 struct order { /* what to do, as often as it is submitted */
-    std::string           what;
-    site                  where; /* who asked */
-    std::function<void()> run;   /* none: a marker */
-    std::vector<touched>  touches;
+    std::string                  what;
+    site                         where; /* who asked */
+    std::function<void()>        run;   /* none: a marker */
+    std::vector<touched>         touches;
+    /* Each piece anew, when it is submitted: sets what follows, and `run`. */
+    std::function<void(order *)> prepare = {};
+    std::function<void()>        first = {}; /* once, when the piece could run as far as the device is concerned */
+    std::function<bool()>        held = {};  /* by other processes: asked again until it is not */
 };
 
 struct work {
@@ -40,8 +44,8 @@ struct work {
     size_t                             held_by;
     std::vector<uint64_t>              sums; /* of what it touches, when it was submitted; 0: not to be compared */
     uint64_t                           wanted_by;
-    bool                               done;
-    uint64_t                           number; /* in the order of their submission, from 1 on */
+    bool                               done, tried; /* tried: its `first` has been */
+    uint64_t                           number;      /* in the order of their submission, from 1 on */
     uint64_t                           known; /* pieces from this number on come after it: the host has waited for it */
     double                             time;  /* when it was done, in ms of the device */
 };

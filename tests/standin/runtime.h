@@ -54,6 +54,9 @@ int  memory_leaks(void);
 int  streams_leaks(void);
 int  events_leaks(void);
 int  graphs_leaks(void);
+/* nccl.cpp, where NCCL's header is */
+void nccl_begin(void) __attribute__((weak));
+int  nccl_leaks(void) __attribute__((weak));
 
 /* device.cpp */
 cudaError_t device_missing(void);     /* why there is none; cudaSuccess: there is one */
@@ -62,5 +65,7 @@ size_t      device_shared_most(void); /* of a block, bytes */
 
 /* memory.cpp: is the memory that this touches still there? What is not is reported. */
 bool memory_there(const order &what);
+/* Is there memory of the device that was not freed? */
+bool memory_in_use(void);
 
 #endif

@@ -10,7 +10,8 @@
  * Nothing runs before something waits for it; then streams run in any order that events allow, as far as is needed and
  * some way on. Device memory can't be touched by the host.
  *
- * Environment: CANTUS_STANDIN_SEED (of the order, 1), CANTUS_STANDIN_DEVICES (1; 0: none; -1: the driver is too old),
+ * Environment: CANTUS_STANDIN_SEED (of the order, 1), CANTUS_STANDIN_DEVICES (1; up to 8, of which a process uses one;
+ * 0: none; -1: the driver is too old),
  * CANTUS_STANDIN_CAPABILITY (8.0; or 9.0, 10.0, 12.0), CANTUS_STANDIN_MEMORY (bytes of the device, 1 GiB),
  * CANTUS_STANDIN_CHECK=1: when the program ends it prints reports and leaks, and fails where there are some (99).
  *
