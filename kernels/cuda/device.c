@@ -55,19 +55,21 @@ static cudaError_t query_stream(void *stream) {
 static cudaError_t query_event(void *event) {
     return cudaEventQuery(event);
 }
-static ct_status poll(cudaError_t (*query)(void *of), void *of, const char *call) {
+static ct_status poll_for(cudaError_t (*query)(void *of), void *of, const char *call) {
     const double          since = ct_seconds();
     const struct timespec moment = {.tv_nsec = 20000};
     for (;;) {
         const cudaError_t error = query(of);
-        if (error != cudaErrorNotReady) return check(error, call, __FILE__, __LINE__);
+        const bool        done = error != cudaErrorNotReady;
+        if (done) CT_TRY(check(error, call, __FILE__, __LINE__));
         (void)cudaGetLastError(); /* not ready is no error */
-        CT_TRY(ct_cuda_nccl_alive(call, ct_seconds() - since));
+        CT_TRY(ct_cuda_nccl_alive(call, done ? 0 : ct_seconds() - since)); /* what was aborted is done, too */
+        if (done) return CT_OK;
         nanosleep(&moment, NULL);
     }
 }
 static ct_status wait_stream(ct_queue queue) {
-    if (ct_cuda_nccl_is_open()) return poll(query_stream, streams[queue], "cudaStreamQuery");
+    if (ct_cuda_nccl_is_open()) return poll_for(query_stream, streams[queue], "cudaStreamQuery");
     TRY_CUDA(cudaStreamSynchronize(streams[queue]));
     return CT_OK;
 }
@@ -140,7 +142,7 @@ static ct_status event_record(ct_event *event, ct_queue queue) {
     return CT_OK;
 }
 static ct_status event_wait(ct_event *event) {
-    if (ct_cuda_nccl_is_open()) return poll(query_event, event, "cudaEventQuery");
+    if (ct_cuda_nccl_is_open()) return poll_for(query_event, event, "cudaEventQuery");
     TRY_CUDA(cudaEventSynchronize((cudaEvent_t)event));
     return CT_OK;
 }

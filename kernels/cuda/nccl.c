@@ -95,7 +95,7 @@ ct_status ct_cuda_nccl_alive(const char *call, double seconds) {
     if (host != CT_OK) return keep(host);
     if (seconds <= ranks->timeout) return CT_OK;
     return keep(ct_fail(CT_EFAIL,
-                        "%s: %s: nothing from other ranks for %.1f s (dist.timeout; hint: one is dead, hung, or still "
+                        "%s: %s: nothing from other ranks for %.1f s (dist.timeout; hint: is one dead, hung, or still "
                         "busy? NCCL_DEBUG=INFO tells more)",
                         name, call, seconds));
 }

@@ -211,6 +211,27 @@ static ct_status graph(void) {
     return CT_OK;
 }
 
+/* ---- beside: what is computed does not wait for what ranks say */
+static ct_status beside(void) {
+    exchange e;
+    CT_TRY(open_gpu(2));
+    CT_TRY(exchange_new(&e, 0));
+    fill(e.from, &e.array, 0);
+    CT_TRY(ct_device_copy(gpu, e.array.data, e.from, sizeof(float) * N));
+    if (last()) CT_TRY(ct_comm_barrier(comm)); /* the others come here without it */
+    CT_TRY(gpu->collective(CT_ALL_REDUCE, &e.array));
+    CT_TRY(gpu->copy(CT_QUEUE_COPY, e.to, e.from, sizeof(float) * N));
+    CT_TRY(gpu->event_record(e.filled, CT_QUEUE_COMPUTE));
+    CT_TRY(gpu->event_record(e.summed, CT_QUEUE_COPY));
+    CT_TRY(gpu->event_wait(e.filled));
+    CT_TRY(gpu->event_wait(e.summed));
+    if (!last()) CT_TRY(ct_comm_barrier(comm));
+    CT_TRY(ct_device_copy(gpu, e.to, e.array.data, sizeof(float) * N));
+    CT_TRY(compare(e.to, CT_ALL_REDUCE, &e.array, 0));
+    exchange_free(&e);
+    return close_gpu();
+}
+
 /* ---- what goes wrong in the middle, with the last rank */
 typedef void (*mischief)(exchange *e);
 
@@ -229,37 +250,49 @@ static void sleeps(exchange *e) {
 static void counts_otherwise(exchange *e) {
     e->array.count--;
 }
-static ct_status go_wrong(mischief what, bool recorded) {
+/* Ranks wait in each of the ways that there are. */
+static ct_status waits(exchange *e) {
+    float first;
+    if (comm->rank == 0) return gpu->wait();
+    if (comm->rank == 1) return ct_device_copy(gpu, &first, e->array.data, sizeof first);
+    CT_TRY(gpu->event_record(e->filled, CT_QUEUE_COMPUTE));
+    return gpu->event_wait(e->filled);
+}
+static ct_status go_wrong(mischief what, bool recorded, int at) {
     exchange  e;
     ct_graph *graph = NULL;
     ct_status status = open_gpu(3);
     if (status == CT_OK) status = exchange_new(&e, 0);
     for (int round = 0; round < 5 && status == CT_OK; round++) {
         fill(e.from, &e.array, round);
-        if (round == 2 && last()) what(&e);
+        if (round == at && last()) what(&e);
         status = recorded ? ct_device_replay(gpu, &graph, enqueue, &e) : enqueue(&e);
-        if (status == CT_OK) status = gpu->event_record(e.filled, CT_QUEUE_COMPUTE);
-        if (status == CT_OK) status = gpu->event_wait(e.filled);
+        if (status == CT_OK) status = waits(&e);
     }
-    return status == CT_OK ? ct_fail(CT_EUSAGE, "nothing went wrong") : status;
+    if (status == CT_OK) return ct_fail(CT_EUSAGE, "nothing went wrong");
+    if (gpu->wait() == CT_OK) return ct_fail(CT_EFAIL, "a wait after the failure is a good one");
+    return status;
 }
 static ct_status killed(void) {
-    return go_wrong(is_killed, false);
+    return go_wrong(is_killed, false, 2);
 }
 static ct_status killed_in_graph(void) {
-    return go_wrong(is_killed, true);
+    return go_wrong(is_killed, true, 2);
+}
+static ct_status killed_while_recording(void) {
+    return go_wrong(is_killed, true, 0);
 }
 static ct_status stopped(void) {
-    return go_wrong(is_stopped, false);
+    return go_wrong(is_stopped, false, 2);
 }
 static ct_status stopped_in_graph(void) {
-    return go_wrong(is_stopped, true);
+    return go_wrong(is_stopped, true, 2);
 }
 static ct_status late(void) {
-    return go_wrong(sleeps, false);
+    return go_wrong(sleeps, false, 2);
 }
 static ct_status other(void) {
-    return go_wrong(counts_otherwise, false);
+    return go_wrong(counts_otherwise, false, 2);
 }
 /* One never opens its GPU. */
 static ct_status alone(void) {
@@ -276,11 +309,18 @@ static ct_status opens(void) {
 static const struct {
     const char *name;
     ct_status (*run)(void);
-} parts[] = {{"right", right},     {"order", order},
-             {"graph", graph},     {"killed", killed},
-             {"stopped", stopped}, {"killed_in_graph", killed_in_graph},
-             {"late", late},       {"stopped_in_graph", stopped_in_graph},
-             {"other", other},     {"alone", alone},
+} parts[] = {{"right", right},
+             {"order", order},
+             {"graph", graph},
+             {"beside", beside},
+             {"killed", killed},
+             {"stopped", stopped},
+             {"killed_in_graph", killed_in_graph},
+             {"killed_while_recording", killed_while_recording},
+             {"late", late},
+             {"stopped_in_graph", stopped_in_graph},
+             {"other", other},
+             {"alone", alone},
              {"opens", opens}};
 
 /* As a training run does it. */
@@ -395,10 +435,15 @@ static void in_graphs(void **state) {
     (void)state;
     assert_all_end(4, "graph", "4");
 }
+static void queues_are_apart(void **state) {
+    (void)state;
+    assert_all_end(3, "beside", "4");
+}
 static void one_dies(void **state) {
     (void)state;
     assert_none_ends_well("killed", 6, "4", "remote process exited or there was a network error");
     assert_none_ends_well("killed_in_graph", 6, "4", "remote process exited or there was a network error");
+    assert_none_ends_well("killed_while_recording", 6, "4", "remote process exited or there was a network error");
     setenv("CANTUS_STANDIN_NCCL", "deaf", 1);
     assert_none_ends_well("killed", 8, "4", "nothing from other ranks for 2.0 s (dist.timeout");
     unsetenv("CANTUS_STANDIN_NCCL");
@@ -489,6 +534,7 @@ int main(int count, char **words) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(comes_out_right),
                                        cmocka_unit_test(in_any_order),
                                        cmocka_unit_test(in_graphs),
+                                       cmocka_unit_test(queues_are_apart),
                                        cmocka_unit_test(one_dies),
                                        cmocka_unit_test(one_says_nothing),
                                        cmocka_unit_test(one_calls_something_else),

@@ -369,6 +369,18 @@ static void devices(void **) {
     GIVES(cudaErrorInsufficientDriver, cudaGetDeviceCount(&count));
     assert_int_equal(cudaDriverGetVersion(&version), cudaSuccess);
     assert_true(version < CUDART_VERSION);
+    setenv("CANTUS_STANDIN_DEVICES", "3", 1);
+    standin_begin(1);
+    char bus[3][32];
+    for (int i = 0; i < 3; i++) OK(cudaDeviceGetPCIBusId(bus[i], sizeof bus[i], i));
+    assert_string_equal(bus[2], "0000:02:00.0");
+    OK(cudaSetDevice(2));
+    OK(cudaGetDevice(&count));
+    assert_int_equal(count, 2);
+    GIVES(cudaErrorInvalidDevice, cudaSetDevice(3));
+    OK(cudaMalloc(&p, 8));
+    OK(cudaSetDevice(1)); /* which the double takes no memory along to */
+    REPORTED("not doubled");
     unsetenv("CANTUS_STANDIN_DEVICES");
     for (const char *capability : {"8.0", "9.0", "12.0"}) {
         setenv("CANTUS_STANDIN_CAPABILITY", capability, 1);
