@@ -410,7 +410,7 @@ test-kernels: ready ## the kernels in every order of threads, also as PTX of eac
 
 test-cuda: ready ## device: cuda without a GPU: the host's code on doubles of NVIDIA's libraries, kernels on the emulator
 	@$(MAKE) --no-print-directory all $(STANDINS) $(STANDIN_BIN)
-	@tests/run --only 'test_(gemm|cudnn|second_opinion|runtime|training)|e2e/(cuda|standin)' $(BIN) $(B)
+	@tests/run --only 'test_(gemm|cudnn|nccl|second_opinion|runtime|training)|e2e/(cuda|nccl|standin)' $(BIN) $(B)
 
 gpu-build: $(GPU_PROGRAMS)
 	@[ -n "$(GPU_PROGRAMS)" ] || { echo "make test-gpu: nvcc is needed:$$(sed -n 's/^#: no  CUDA  */ /p' $(CONFIG))" >&2; exit 1; }

@@ -62,7 +62,7 @@ static ct_status poll_for(cudaError_t (*query)(void *of), void *of, const char *
         const cudaError_t error = query(of);
         const bool        done = error != cudaErrorNotReady;
         if (done) CT_TRY(check(error, call, __FILE__, __LINE__));
-        (void)cudaGetLastError(); /* not ready is no error */
+        (void)cudaGetLastError();                                          /* not ready is no error */
         CT_TRY(ct_cuda_nccl_alive(call, done ? 0 : ct_seconds() - since)); /* what was aborted is done, too */
         if (done) return CT_OK;
         nanosleep(&moment, NULL);

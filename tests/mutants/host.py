@@ -13,7 +13,9 @@ from trial import Failure, Workshop, cap
 # {file: the tests that judge it}; _fast and _checked: on the doubles of tests/standin; others: of tests/unit
 JUDGES = {
     "kernels/device.c": ["device_fast", "training_fast", "decoder_fast", "saver_fast", "device_checked"],
-    "kernels/cuda/device.c": ["device_fast", "training_fast", "device_checked"],
+    "kernels/cuda/device.c": ["device_fast", "training_fast", "device_checked", "nccl_fast"],
+    "kernels/cuda/nccl.c": ["nccl_fast"],
+    "kernels/cuda/ranks.c": ["nccl_fast"],
     "kernels/cuda/gemm.c": ["gemm_fast", "gemm_file_fast", "gemm_linear_fast", "training_fast"],
     "kernels/cuda/linear.c": ["gemm_linear_fast", "training_fast"],
     "models/network.c": ["step", "models", "training_checked", "training_fast"],

@@ -25,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -347,6 +348,7 @@ typedef struct outcome {
 static pid_t start(const char *what, const char *timeout, int rank, const char *log) {
     const pid_t pid = fork();
     if (pid) return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody would end it */
     const int file = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
     char      number[16];
     snprintf(number, sizeof number, "%d", rank);
