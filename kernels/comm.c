@@ -5,6 +5,7 @@
 #include "core/trace.h"
 #include "core/version.h"
 #include "kernels/comm_link.h"
+#include "kernels/flight.h"
 #include "kernels/library.h"
 
 #include <inttypes.h>
@@ -146,12 +147,14 @@ static void work_off(ct_comm_works *w, ct_link *link) {
         const ct_call call = w->queue[number % CT_COMM_QUEUE];
         (void)!ct_link_alive(link);
         pthread_mutex_unlock(&w->lock);
+        ct_flight_call_begun(number);
         const int64_t   since = ct_trace_begin(CT_TRACE_TALK);
         const ct_status status = ct_call_run(&w->caller, &call, number);
         ct_trace_end(since, &(ct_trace_event){.row = CT_TRACE_TALK,
                                               .name = ct_call_verb(&call),
                                               .number = number + 1,
                                               .bytes = (double)ct_call_bytes(&call)});
+        ct_flight_call_ended(number, status == CT_OK);
         pthread_mutex_lock(&w->lock);
         w->ended++;
         w->sent = w->caller.sent;
@@ -195,6 +198,7 @@ static void *work(void *argument) {
 /* ---- its callers */
 static void wait_a_moment(ct_comm_works *w) {
     struct timespec until;
+    ct_flight_waits();
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += 100000000;
     until.tv_sec += until.tv_nsec / 1000000000;
@@ -287,6 +291,7 @@ static ct_status ask(ct_comm *comm, const ct_call *call, int64_t *ticket) {
         status = failure(w);
     else {
         *ticket = w->begun;
+        ct_flight_call(w->begun, ct_call_verb(call), ct_call_bytes(call));
         w->queue[w->begun++ % CT_COMM_QUEUE] = *call;
         pthread_cond_signal(&w->asked);
     }

@@ -3,6 +3,7 @@
 
 #include "core/fault.h"
 #include "core/trace.h"
+#include "kernels/flight.h"
 
 #include <math.h>
 #include <string.h>
@@ -196,6 +197,7 @@ ct_status ct_stepper_step(ct_stepper *s) {
         const ct_batch *batch = ct_loader_batch(&s->loader, s->at.micro);
         end(asked, "batch", s->at.micro);
         n->step->number = s->at.micro++;
+        ct_flight_at("training", s->at.step, n->step->number);
         n->step->loss_scale = batch->all_targets ? 1.0 / (double)(batch->all_targets * c->accumulate) : 0;
         if (spoilt) n->step->loss_scale = NAN;
         CT_TRY(fill(s, batch));

@@ -4,6 +4,7 @@
 #include "core/fault.h"
 #include "core/log.h"
 #include "core/run.h"
+#include "kernels/flight.h"
 #include "models/checkpoints.h"
 #include "models/comparison.h"
 #include "train/plan.h"
@@ -135,7 +136,9 @@ static ct_status open_run(ct_trainer *t, const ct_start *from, const char *const
 static ct_status begin(ct_trainer *t, const char *const *words, size_t word_count) {
     ct_start start = {.begun = false};
     if (t->leads) CT_TRY(find_start(t, &start));
+    if (start.begun) ct_flight_clear(t->config->out);
     if (t->comm) CT_TRY(ct_comm_broadcast(t->comm, &start, sizeof start));
+    if (t->comm) ct_flight_open(t->config->out, t->comm->rank, t->comm->size, t->comm->host);
     CT_TRY(take_start(t, &start));
     return t->leads ? open_run(t, &start, words, word_count) : CT_OK;
 }
@@ -246,6 +249,7 @@ static ct_status summary(ct_trainer *t) {
                ct_duration(ct_seconds() - t->begun, took, sizeof took),
                any ? "the best checkpoint:" : "no song is held out to measure the model with");
     if (!any) return CT_OK;
+    ct_flight_at("the final comparison", t->s.at.step, t->s.at.micro);
     if (t->comm) CT_TRY(ct_comm_barrier(t->comm)); /* it is on disk */
     CT_TRY(take_best(t));
     CT_TRY(ct_comparison_network(&t->comparison, &t->s.network, "model", 0));
@@ -273,6 +277,7 @@ static ct_status settle(ct_trainer *t, bool last) {
     const bool             measure = last || a->step % c->valid_every == 0;
     if (measure) {
         double before = ct_seconds();
+        ct_flight_at("validation", a->step, a->micro);
         CT_TRY(validate(t, &v));
         t->interval_begun += ct_seconds() - before;
     }
@@ -338,6 +343,7 @@ static ct_status loop(ct_trainer *t) {
         bool        saved = again;
         if (!saved && (stop_asked(t) || last || a->step % c->save_every == 0 ||
                        (c->keep_every && a->step % c->keep_every == 0))) {
+            ct_flight_at("saving", a->step, a->micro);
             CT_TRY(ct_saver_save(&t->saver, CT_LAST, &left));
             saved = true;
         }
@@ -395,11 +401,11 @@ ct_status ct_train(const ct_train_config *config, const char *const *words, size
     t->comm = comm->size > 1 ? comm : NULL;
     t->leads = comm->rank == 0;
     if (!t->leads) ct_log_warnings_only();
-    ct_status status = train(t, words, word_count);
+    ct_status status = ct_flight_close(train(t, words, word_count));
     if (status != CT_OK && status != CT_ESTOP) ct_comm_abort(comm, ct_message());
     close_all(t);
     const ct_status closed = ct_comm_close(comm);
-    return status == CT_OK ? closed : status;
+    return status == CT_OK ? ct_flight_close(closed) : status;
 }
 
 /* ---- without doing it */
