@@ -175,8 +175,9 @@ void ct_flight_clear(const char *folder) {
     char path[4096];
     DIR *d = opendir(folder);
     for (const struct dirent *e; d && (e = readdir(d));) {
-        const char *end = strrchr(e->d_name, '.');
-        if (strncmp(e->d_name, "flight-", 7) != 0 || !end || strcmp(end, ".json") != 0) continue;
+        int rank, end = 0;
+        if (sscanf(e->d_name, "flight-%d.json%n", &rank, &end) != 1 || !end)
+            continue; /* or one that was being written */
         snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
         unlink(path);
     }
