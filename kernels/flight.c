@@ -6,6 +6,7 @@
 #include "core/log.h"
 
 #include <dirent.h>
+#include <fnmatch.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
@@ -175,9 +176,7 @@ void ct_flight_clear(const char *folder) {
     char path[4096];
     DIR *d = opendir(folder);
     for (const struct dirent *e; d && (e = readdir(d));) {
-        int rank, end = 0;
-        if (sscanf(e->d_name, "flight-%d.json%n", &rank, &end) != 1 || !end)
-            continue; /* or one that was being written */
+        if (fnmatch("flight-[0-9]*.json*", e->d_name, 0) != 0) continue; /* or one that was being written */
         snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
         unlink(path);
     }

@@ -100,19 +100,36 @@ static void end(int64_t since, const char *what, int64_t number) {
     ct_trace_end(since, &(ct_trace_event){.row = CT_TRACE_HOST, .name = what, .number = number + 1});
 }
 
-static void add_losses(ct_stepper *s, const ct_pending *p, const float *loss) {
-    ct_counters *to = s->comm ? &s->part : &s->at;
-    double       sum = 0, open = 0;
+static void add_part(ct_counters *to, const ct_part *p) {
+    if (!isfinite(p->loss)) return;
+    to->window_loss += p->loss;
+    to->window_open += p->open;
+    to->window_targets += p->targets;
+    to->window_open_targets += p->open_targets;
+    to->window_tokens += (int64_t)p->tokens;
+}
+
+/* Sums of all ranks' lines, batch by batch: so what is left out of them is the same for all. */
+static ct_status add_parts(ct_stepper *s) {
+    const int count = s->part_count;
+    s->part_count = 0;
+    CT_TRY(ct_comm_reduce(s->comm, CT_REDUCE_SUM, &s->parts[0].loss, (int64_t)(sizeof *s->parts / 8) * count));
+    for (int i = 0; i < count; i++) add_part(&s->at, &s->parts[i]);
+    return CT_OK;
+}
+
+static ct_status add_losses(ct_stepper *s, const ct_pending *p, const float *loss) {
+    ct_part part = {0, 0, (double)p->targets, (double)p->open_targets, (double)p->tokens};
     for (int64_t i = 0; i < p->tokens; i++) {
-        sum += (double)loss[i];
-        if (p->open[i]) open += (double)loss[i];
+        part.loss += (double)loss[i];
+        if (p->open[i]) part.open += (double)loss[i];
     }
-    if (!isfinite(sum)) return;
-    to->window_loss += sum;
-    to->window_open += open;
-    to->window_targets += (double)p->targets;
-    to->window_open_targets += (double)p->open_targets;
-    to->window_tokens += p->tokens;
+    if (!s->comm) {
+        add_part(&s->at, &part);
+        return CT_OK;
+    }
+    s->parts[s->part_count++] = part;
+    return s->part_count == CT_PARTS ? add_parts(s) : CT_OK;
 }
 
 /* norm: its value, 1 when finite, updates made */
@@ -139,28 +156,13 @@ static ct_status collect(ct_stepper *s) {
     const void       *results;
     CT_TRY(ct_outlet_take(&s->outlet, &results));
     end(since, "wait for losses", p->step);
-    add_losses(s, p, (const float *)(const void *)((const char *)results + loss));
+    CT_TRY(add_losses(s, p, (const float *)(const void *)((const char *)results + loss)));
     return p->last ? count_step(s, p->step, results) : CT_OK;
-}
-
-/* Sums of all ranks' lines. */
-static ct_status add_parts(ct_stepper *s) {
-    const ct_counters *p = &s->part;
-    double             sums[] = {p->window_loss, p->window_open, p->window_targets, p->window_open_targets,
-                                 (double)p->window_tokens};
-    CT_TRY(ct_comm_reduce(s->comm, CT_REDUCE_SUM, sums, CT_COUNT(sums)));
-    s->at.window_loss += sums[0];
-    s->at.window_open += sums[1];
-    s->at.window_targets += sums[2];
-    s->at.window_open_targets += sums[3];
-    s->at.window_tokens += (int64_t)sums[4];
-    s->part = (ct_counters){0};
-    return CT_OK;
 }
 
 ct_status ct_stepper_settle(ct_stepper *s) {
     while (s->outlet.taken < s->outlet.sent) CT_TRY(collect(s));
-    return s->comm ? add_parts(s) : CT_OK;
+    return s->part_count ? add_parts(s) : CT_OK;
 }
 
 /* Note what collect will ask of the batch. */

@@ -2,7 +2,8 @@
  *
  * A stepper holds all that a step touches: loader, model, network, counters. After
  * it is open a step allocates nothing. A step whose loss or gradient is not finite
- * changes nothing and is counted; too many in a row are an error.
+ * changes nothing and is counted; too many in a row are an error. Sums of losses leave
+ * out a batch whose loss is not finite: all of it, whichever rank found that.
  *
  * On a GPU a step only puts its work on the queue. What came of it is read up to
  * CT_SLOTS batches later, or when ct_stepper_settle waits for it.
@@ -22,6 +23,11 @@ typedef struct ct_pending { /* a batch whose losses are on the way */
     uint8_t *open; /* [tokens] */
 } ct_pending;
 
+typedef struct ct_part { /* what this rank's lines of one batch add to the sums of a window */
+    double loss, open, targets, open_targets, tokens;
+} ct_part;
+enum { CT_PARTS = 32 };
+
 typedef struct ct_stepper {
     const ct_device       *device;
     const ct_train_config *config;
@@ -29,9 +35,10 @@ typedef struct ct_stepper {
     ct_loader              loader;
     ct_model               model;
     ct_network             network;
-    ct_comm               *comm;  /* ranks that share each batch; NULL: this one alone */
-    ct_counters            at;    /* step and micro as begun, the rest as far as it is known */
-    ct_counters            part;  /* of several ranks: sums of this one's lines since they were last added up */
+    ct_comm               *comm;            /* ranks that share each batch; NULL: this one alone */
+    ct_counters            at;              /* step and micro as begun, the rest as far as it is known */
+    ct_part                parts[CT_PARTS]; /* of several ranks: batches that are still to be added up by all */
+    int                    part_count;
     ct_arena               arena; /* of pending */
     ct_outlet              outlet;
     ct_pending             pending[CT_SLOTS];

@@ -115,7 +115,8 @@ check 'without a record' bash -c '! ls "$0" | grep "^flight"' "$T/flight"
 diverges() { # rank 2 has another seed of weights and data, or another shape
     local port=$((21000 + RANDOM % 9000)) i pids=()
     for i in 0 1 2 3; do
-        WORLD_SIZE=4 RANK=$i MASTER_ADDR=localhost MASTER_PORT=$port CANTUS_JOB=diverges bash -c 'start "$@"' - melody other $([ $i = 2 ] && echo "$1") > "$T/other.log.$i" 2>&1 & pids+=($!)
+        WORLD_SIZE=4 RANK=$i MASTER_ADDR=localhost MASTER_PORT=$port CANTUS_JOB=diverges bash -c 'start "$@"' - melody other \
+            $([ $i = 2 ] && echo "$1") > "$T/other.log.$i" 2>&1 & pids+=($!)
     done
     wait_for 12 "${pids[@]}" && [[ ! " ${codes[*]} " =~ " 0 " ]] && grep -q "^cantus: .*$2" "$T"/other.log.* && ! left_over other && rm -rf "$T/other"
 }
@@ -137,7 +138,10 @@ while [ $count -lt "$MOMENTS" ]; do
         same_runs $stage $run > "$T/diff.log" 2>&1 || wrong="other bytes: $(head -3 "$T/diff.log")"
         rm -rf "${T:?}/$run"
     fi
-    if [ -n "$wrong" ]; then echo "moment $count ($stage, $link, $signal of rank $rank after $after ms): $wrong"; tail -4 "$T/$run".log.*; kill -KILL "${jobs[@]}" $(left_over "$run") 2> /dev/null; break; fi
+    [ -z "$wrong" ] && continue
+    echo "moment $count ($stage, $link, $signal of rank $rank after $after ms): $wrong"; tail -4 "$T/$run".log.*
+    kill -KILL "${jobs[@]}" $(left_over "$run") 2> /dev/null
+    break
 done
 echo "  $met of $count moments met a job that ran ($long ms when nobody is hurt); $saved jobs had a checkpoint to go on from, $ended ended"
 check "$count moments: $wrong" test -z "$wrong"

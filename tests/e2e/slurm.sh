@@ -71,7 +71,11 @@ if ! why=$(tests/slurm/cluster.sh begin "$T/slurm"); then skip "Slurm itself, th
 trap 'tests/slurm/cluster.sh end "$T/slurm"' EXIT
 export SLURM_CONF=$T/slurm/slurm.conf
 jobs_of slurm
-if [ -f "$CANTUS_MPI_LIBRARY" ] && srun --mpi=list 2>&1 | grep -q 'pmix'; then CANTUS_SRUN=--mpi=pmix; export CANTUS_SRUN; signalled met mpi; unset CANTUS_SRUN; else skip 'Slurm: tasks by MPI (no plugin pmix, or no MPI)'; fi
+if [ -f "$CANTUS_MPI_LIBRARY" ] && srun --mpi=list 2>&1 | grep -q 'pmix'; then
+    export CANTUS_SRUN=--mpi=pmix
+    signalled met mpi
+    unset CANTUS_SRUN
+else skip 'Slurm: tasks by MPI (no plugin pmix, or no MPI)'; fi
 check 'one more' submit cancelled
 check 'it trains' wait_for says cancelled '^step 8/'
 check 'cancelled' scancel "$id"

@@ -127,6 +127,31 @@ static void checkpoints_are_of_all_ranks(void **state) {
     if (ranks->rank == 0) temp_remove(folder);
 }
 
+/* ---- losses that are not finite, on one rank: all leave out the batch, and nobody another one */
+static void a_batch_is_left_out_by_all(void **state) {
+    const ct_train_config c = shared_config((int)(intptr_t)*state);
+    ct_stepper            s;
+    ok(ct_stepper_open_among(&c, &dataset, ranks, &s));
+    const size_t count = (size_t)s.model.parameter_count;
+    float       *weights = s.model.parameters, *before = CT_NEW(&arena, float, count);
+    assert_non_null(before);
+    memcpy(before, weights, count * sizeof *weights);
+    for (size_t i = 0; i < count && ranks->rank == ranks->size - 1; i++) weights[i] = NAN;
+    ok(ct_stepper_step(&s));
+    ok(ct_stepper_settle(&s));
+    assert_int_equal(s.at.skipped, 1);
+    assert_int_equal(s.at.window_tokens, 0);
+    assert_true(s.at.window_loss == 0 && s.at.window_targets == 0 && s.at.window_open_targets == 0);
+    memcpy(weights, before, count * sizeof *weights);
+    for (int i = 0; i < CT_PARTS; i++) ok(ct_stepper_step(&s)); /* more batches than are added up at once */
+    ok(ct_stepper_settle(&s));
+    assert_int_equal(s.at.skipped, 1);
+    assert_int_equal(s.at.window_tokens, CT_PARTS * c.accumulate * c.batch * c.model.tokens);
+    assert_true(isfinite(s.at.window_loss) && s.at.window_loss > 0);
+    assert_same_everywhere(&s.at.window_loss, sizeof s.at.window_loss);
+    ct_stepper_close(&s);
+}
+
 /* ---- what fails */
 static void lines_are_shared_evenly_or_not_at_all(void **state) {
     ct_train_config c = shared_config(CT_BACKBONE);
@@ -146,6 +171,8 @@ int main(void) {
         {"buckets_change_nothing (melody)", buckets_change_nothing, NULL, NULL, melody},
         {"checkpoints_are_of_all_ranks (backbone)", checkpoints_are_of_all_ranks, NULL, NULL, backbone},
         {"checkpoints_are_of_all_ranks (melody)", checkpoints_are_of_all_ranks, NULL, NULL, melody},
+        {"a_batch_is_left_out_by_all (backbone)", a_batch_is_left_out_by_all, NULL, NULL, backbone},
+        {"a_batch_is_left_out_by_all (melody)", a_batch_is_left_out_by_all, NULL, NULL, melody},
         cmocka_unit_test(lines_are_shared_evenly_or_not_at_all),
     };
     if (ct_comm_open(&(ct_dist_choice){.timeout = 60}, &ranks) != CT_OK) {
