@@ -2,6 +2,7 @@
 #include "core/command.h"
 #include "core/log.h"
 #include "infer/evaluate.h"
+#include "kernels/comm.h"
 
 #define KEY(path, kind, fallback, low, high, choices, member, doc)                                                     \
     CT_KEY(ct_evaluate_config, path, kind, fallback, low, high, choices, member, doc)
@@ -34,6 +35,7 @@ static ct_status run(int count, char **words) {
     ct_arena           arena = {0};
     ct_evaluate_config config;
     ct_stop_install();
+    CT_TRY(ct_comm_alone("cantus evaluate"));
     ct_status status = ct_command_config(&ct_command_evaluate, count, words, &arena, &config);
     if (status == CT_OK) status = ct_evaluate(&config, as_json != NULL);
     ct_arena_free(&arena);

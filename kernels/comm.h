@@ -43,6 +43,8 @@ typedef struct ct_comm {
 
 /* Is this process one of several, by its environment? For what is to be decided before a config is read. */
 bool                   ct_comm_expected(void);
+/* CT_EUSAGE if so: for a command that would do the same work in each of them. */
+CT_NODISCARD ct_status ct_comm_alone(const char *command);
 /* Which MPI it would be, in words. CT_EFAIL where there is none, saying what to install. */
 CT_NODISCARD ct_status ct_comm_mpi(char *text, size_t room);
 /* Meets the other ranks. CT_EUSAGE when the environment contradicts itself or the config; CT_EFAIL when the library is

@@ -58,6 +58,14 @@ bool ct_comm_expected(void) {
     return size && strtoll(size, NULL, 10) > 1;
 }
 
+ct_status ct_comm_alone(const char *command) {
+    if (!ct_comm_expected()) return CT_OK;
+    const launcher *l = find_launcher();
+    return ct_fail(CT_EUSAGE,
+                   "%s is the work of one process, this is one of %s (%s; hint: without mpirun, or srun -n 1)", command,
+                   variable(l->size), l->size);
+}
+
 /* ---- for tcp: where rank 0 is */
 static uint64_t hash(uint64_t state, const char *text) { /* FNV-1a */
     for (; text && *text; text++) state = (state ^ (unsigned char)*text) * 1099511628211u;

@@ -2,6 +2,7 @@
  * comm`: what several processes take to tell each other their sums. */
 #include "core/command.h"
 #include "core/log.h"
+#include "kernels/comm.h"
 #include "train/bench.h"
 #include "train/bench_comm.h"
 
@@ -97,6 +98,7 @@ static ct_status tell(const ct_bench *bench) {
 
 static ct_status run_ops(const ct_train_config *config, const ct_bench_words *words) {
     ct_bench bench;
+    CT_TRY(ct_comm_alone("cantus bench without comm"));
     CT_TRY(ct_bench_run(config, &(ct_bench_choice){words->ops, words->op_count, ROUND}, &bench));
     const ct_status status = tell(&bench);
     ct_bench_free(&bench);

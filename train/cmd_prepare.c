@@ -2,6 +2,7 @@
 #include "core/command.h"
 #include "core/fault.h"
 #include "core/log.h"
+#include "kernels/comm.h"
 #include "train/prepare.h"
 
 #define KEY(path, kind, fallback, low, high, member, doc)                                                              \
@@ -47,6 +48,7 @@ static ct_status run(int count, char **words) {
     ct_arena          arena = {0};
     ct_prepare_config config;
     ct_stop_install();
+    CT_TRY(ct_comm_alone("cantus prepare"));
     ct_status status = ct_command_config(&ct_command_prepare, count, words, &arena, &config);
     if (status == CT_OK) status = ct_fault_arm(config.faults);
     if (status == CT_OK) status = ct_prepare(&config);

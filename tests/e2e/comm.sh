@@ -43,6 +43,11 @@ refuses "no library for MPI" 1 'this is one of 4 processes (OMPI_COMM_WORLD_SIZE
 refuses "... says what to install" 1 'install libopenmpi-dev and openmpi-bin' \
     env CANTUS_MPI_LIBRARY=/none/lib.so PMI_SIZE=4 PMI_RANK=0 "$T/ranks" right
 
+for command in prepare evaluate bench; do
+    refuses "several processes that $command" 2 "is the work of one process, this is one of 4 (OMPI_COMM_WORLD_SIZE; hint: without mpirun, or srun -n 1)" \
+        env OMPI_COMM_WORLD_SIZE=4 OMPI_COMM_WORLD_RANK=2 "$CANTUS" $command $([ $command = bench ] || echo configs/$command.yaml)
+done
+
 doctor_says() { CANTUS_MPI_LIBRARY=$1 "$CANTUS" doctor | grep -q "^MPI  *$2"; }
 check "doctor says what to install" doctor_says /none/lib.so 'its library can.t be loaded: /none/lib.so.*libopenmpi-dev'
 
