@@ -16,6 +16,8 @@
 
 /* Metadata of a checkpoint's safetensors files, from format 2 on. */
 #define CT_CHECKPOINT_MARK "checkpoint"
+/* How many ranks have written the state; none: one. */
+#define CT_CHECKPOINT_RANKS "ranks"
 
 /* Names of whole checkpoints of a kind ("last" or "best") below `folder`, oldest first. */
 CT_NODISCARD ct_status ct_checkpoint_list(const char *folder, const char *kind, ct_arena *arena, char ***names,

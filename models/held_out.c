@@ -93,7 +93,7 @@ static void lay(const ct_network *n, const ct_dataset *d, int stage, const int64
         if (r->song < 0) {
             if (*next >= count) return;
             *r = (ct_reader){*next, 0};
-            *next += n->reducer.comm ? n->reducer.comm->size : 1;
+            *next += n->reducer.o.comm ? n->reducer.o.comm->size : 1;
         }
         int64_t rows = d->songs[songs[r->song]].rows[stage], left = rows - r->row, laid = left < T - at ? left : T - at;
         if (rows < 2) { /* nothing to predict in it */
@@ -120,7 +120,7 @@ static void lay(const ct_network *n, const ct_dataset *d, int stage, const int64
 static ct_status read_all(ct_network *n, const ct_held_out *what, const int64_t *songs, int64_t count,
                           ct_reader *readers, ct_batch *b, ct_scores *scores) {
     const ct_column *columns = what->dataset->stage[what->stage].columns;
-    ct_comm         *comm = n->reducer.comm;
+    ct_comm         *comm = n->reducer.o.comm;
     int64_t          next = comm ? comm->rank : 0;
     ct_progress      progress;
     ct_progress_begin(&progress, "validating", count);

@@ -64,9 +64,9 @@ static ct_status check(const char *folder, const char *path, ct_json *manifest) 
     char           said[65], hex[65];
     const ct_json *files = ct_json_get(manifest, "files");
     const int64_t  format = ct_json_integer(ct_json_get(manifest, "format"), -1);
-    if (format != CT_CHECKPOINT_FORMAT)
+    if (format != CT_CHECKPOINT_FORMAT && format != CT_CHECKPOINT_OF_RANKS)
         return ct_fail(CT_EFAIL, "%s: checkpoint of format %lld, this program reads 1 to %d", path, (long long)format,
-                       CT_CHECKPOINT_FORMAT);
+                       CT_CHECKPOINT_OF_RANKS);
     snprintf(said, sizeof said, "%s", ct_json_text(ct_json_get(manifest, "sha256"), ""));
     ct_json_remove(manifest, "sha256");
     CT_TRY(seal(manifest, hex));

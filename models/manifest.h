@@ -14,7 +14,10 @@
 #include "core/file.h"
 #include "core/json.h"
 
-enum { CT_CHECKPOINT_FORMAT = 2 }; /* 1 had no manifest */
+enum {
+    CT_CHECKPOINT_FORMAT = 2,
+    CT_CHECKPOINT_OF_RANKS
+}; /* 1 had no manifest; the latter has files of several ranks */
 
 typedef struct ct_manifest_file {
     const char *name;

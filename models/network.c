@@ -393,30 +393,81 @@ static void shared_arrays(ct_builder *b, bool train) {
     n->ring = wides(b, CT_MEMORY_RING, c->layers * K * C);
     if (!train) return;
     n->gradients = wides(b, CT_MEMORY_GRADIENTS, b->m->parameter_count);
-    n->moment = wides(b, CT_MEMORY_MOMENTS, b->m->parameter_count);
-    n->variance = wides(b, CT_MEMORY_MOMENTS, b->m->parameter_count);
     b->dg = wides(b, CT_MEMORY_HARMONY, pairs);
     b->dstream = wides(b, A, N * C), b->dbranch = reals(b, A, N * C), b->dnorm = reals(b, A, N * C),
     b->dqkv = reals(b, A, N * 3 * C), b->dup = reals(b, A, N * F);
     b->dkv_memory = reals(b, A, K * 2 * C), b->dmemory_norm = reals(b, A, K * C);
-    n->norm_partial = items(b, CT_MEMORY_WORKSPACE, b->m->parameter_count / CT_NORM_BLOCK + 1, sizeof(double));
-    int64_t *first = kept(b, b->m->tensor_count + 1, sizeof *first);
-    uint8_t *decay = kept(b, b->m->tensor_count, sizeof *decay);
-    if (b->status != CT_OK) return;
-    for (int64_t i = 0; i < b->m->tensor_count; i++) {
-        first[i] = b->m->tensors[i].first;
-        decay[i] = b->m->tensors[i].decay;
-    }
-    first[b->m->tensor_count] = b->m->parameter_count;
-    n->tensor_first = table(b, first, (size_t)(b->m->tensor_count + 1) * sizeof *first);
-    n->tensor_decay = table(b, decay, (size_t)b->m->tensor_count * sizeof *decay);
 }
 
-static ct_status reduced(ct_builder *b, const ct_network_options *o) {
-    ct_network              *n = b->n;
-    const ct_reducer_options options = {
-        .comm = o->comm, .model = n->model, .gradients = n->gradients, .bytes = o->bucket};
-    return ct_reducer_make(&options, &n->backward, &n->arena, &n->reducer);
+/* ---- the update */
+static void tensor_tables(ct_builder *b, const int64_t **first, const uint8_t **decay) {
+    const int64_t tensors = b->m->tensor_count;
+    int64_t      *begin = kept(b, tensors + 1, sizeof *begin);
+    uint8_t      *decays = kept(b, tensors, sizeof *decays);
+    if (b->status != CT_OK) return;
+    for (int64_t i = 0; i < tensors; i++) {
+        begin[i] = b->m->tensors[i].first;
+        decays[i] = b->m->tensors[i].decay;
+    }
+    begin[tensors] = b->m->parameter_count;
+    *first = table(b, begin, (size_t)(tensors + 1) * sizeof *begin);
+    *decay = table(b, decays, (size_t)tensors * sizeof *decays);
+}
+
+static void reducer(ct_builder *b, const ct_network_options *o) {
+    ct_network        *n = b->n;
+    ct_reducer_options options = {.comm = o->comm,
+                                  .ranks = o->comm->size,
+                                  .device = n->device,
+                                  .model = b->m,
+                                  .gradients = n->gradients,
+                                  .dtype = n->dtype,
+                                  .bytes = o->bucket,
+                                  .shard = o->shard,
+                                  .bf16 = o->narrow};
+    if (o->narrow) options.narrow = items(b, CT_MEMORY_GRADIENTS, b->m->parameter_count, sizeof *options.narrow);
+    if (b->status == CT_OK) fails(b, ct_reducer_make(&options, &n->backward, !n->arrays.paper, &n->arena, &n->reducer));
+}
+
+/* What this rank updates: all, or its share of each bucket. */
+static void own_stretches(ct_builder *b) {
+    ct_network *n = b->n;
+    n->own = kept(b, n->reducer.o.shard ? n->reducer.count : 1, sizeof *n->own);
+    if (b->status != CT_OK) return;
+    *n->own = (ct_stretch){.first = 0, .count = b->m->parameter_count};
+    n->own_count = n->reducer.o.shard ? ct_reducer_stretches(&n->reducer, n->own) : 1;
+    for (int i = 0; i < n->own_count; i++) n->kept += n->own[i].count;
+}
+
+static void *wide_at(const ct_builder *b, void *array, int64_t at) {
+    return (char *)array + (size_t)at * ct_dtype_wide_size(b->n->dtype);
+}
+
+static void update(ct_builder *b, const ct_network_options *o) {
+    ct_network    *n = b->n;
+    const int64_t *first = NULL;
+    const uint8_t *decay = NULL;
+    if (o->comm) reducer(b, o);
+    own_stretches(b);
+    tensor_tables(b, &first, &decay);
+    n->moment = wides(b, CT_MEMORY_MOMENTS, n->kept);
+    n->variance = wides(b, CT_MEMORY_MOMENTS, n->kept);
+    n->square = items(b, CT_MEMORY_WORKSPACE, ct_network_blocks(n), sizeof *n->square);
+    for (int i = 0; i < n->own_count && b->status == CT_OK; i++)
+        PUSH(update, grad_squares, -1, "squares of gradients", .count = n->own[i].count,
+             .grad = wide_at(b, n->gradients, n->own[i].first), .square = n->square + n->own[i].first / CT_NORM_BLOCK);
+    PUSH(update, grad_norm, -1, "norm of gradients", .blocks = ct_network_blocks(n), .square = n->square,
+         .result = n->norm, .updates = n->norm + 2);
+    for (int i = 0; i < n->own_count && b->status == CT_OK; i++) {
+        const ct_stretch *s = &n->own[i];
+        PUSH(update, adamw, -1, "update", .count = s->count, .tensors = b->m->tensor_count, .from = s->first,
+             .step = n->step_of_ops, .beta1 = o->adam.beta1, .beta2 = o->adam.beta2, .epsilon = o->adam.epsilon,
+             .weight_decay = o->adam.weight_decay, .first = first, .decay = decay, .norm = n->norm,
+             .updates = n->norm + 2, .grad = wide_at(b, n->gradients, s->first),
+             .param = wide_at(b, n->weights.parameters, s->first), .moment = wide_at(b, n->moment, s->kept),
+             .variance = wide_at(b, n->variance, s->kept),
+             .weight = n->dtype == CT_BF16 ? parameter(b, s->first) : NULL);
+    }
 }
 
 ct_status ct_network_room(const ct_dataset *dataset, int stage, ct_network_options *o) {
@@ -434,7 +485,7 @@ ct_status ct_network_room(const ct_dataset *dataset, int stage, ct_network_optio
 
 static ct_status build(ct_model *model, const ct_network_options *o, ct_network *n) {
     ct_builder      builder = {.n = n, .m = model}, *b = &builder;
-    ct_record_list *lists[] = {&n->forward, &n->backward, &n->after};
+    ct_record_list *lists[] = {&n->forward, &n->backward, &n->after, &n->update};
     n->step = kept(b, 1, sizeof *n->step);
     b->saved = kept(b, model->config.layers, sizeof *b->saved);
     CT_TRY(b->status);
@@ -448,7 +499,8 @@ static ct_status build(ct_model *model, const ct_network_options *o, ct_network 
     forward(b);
     if (o->train) backward(b);
     CT_TRY(b->status);
-    if (o->train && o->comm) CT_TRY(reduced(b, o));
+    if (o->train) update(b, o);
+    CT_TRY(b->status);
     size_t before = n->arrays.used;
     CT_TRY(ct_records_workspace(lists, CT_COUNT(lists), &n->arrays));
     n->bytes[CT_MEMORY_WORKSPACE] += n->arrays.used - before;
@@ -504,6 +556,7 @@ void ct_network_free(ct_network *network) {
     for (int i = 0; i < 4; i++) ct_device_forget(network->device, &network->graphs[i / 2][i % 2]);
     ct_check_free(&network->check);
     ct_inlet_close(&network->inlet);
+    ct_reducer_close(&network->reducer);
     ct_arena_free(&network->arrays);
     if (network->widened) network->device->release(network->widened);
     if (network->block) network->device->release(network->block);

@@ -62,7 +62,10 @@ typedef struct ct_network {
     int64_t        queries, keys;         /* room for harmonic segments: of a window; of memory and window */
     bool           eager;
     ct_reducer     reducer; /* adds up gradients of all ranks; without a communicator there is one rank */
-    ct_record_list forward, backward, after;
+    ct_record_list forward, backward, after, update; /* update: norm of the gradients, then AdamW */
+    ct_stretch    *own;                              /* [own_count] what this rank updates */
+    int            own_count;
+    int64_t        kept; /* numbers that `own` comes to */
 
     ct_step       *step;        /* the host's; ct_network_fill hands it to the ops */
     const ct_step *step_of_ops; /* as ops see it */
@@ -77,25 +80,29 @@ typedef struct ct_network {
     size_t    input_bytes, results; /* of `in`; of norm and loss together */
     void     *gradients;            /* [parameter_count] wide */
     void     *ring;                 /* [layers][batch][memory][width] wide: layer inputs, by slot */
-    void     *moment, *variance;    /* of AdamW, wide; only in networks made for training */
-    double   *norm_partial;         /* workspace */
-    int64_t  *tensor_first;
-    uint8_t  *tensor_decay;
-    ct_graph *graphs[2][2]; /* of ct_network_step, by whether it begins and ends an update */
-    void     *seen;         /* the host's copy of logits and loss, on a device apart */
-    void     *widened;      /* there: logits of bf16 as floats, for ct_network_see_log_p */
-    double    flops;        /* of one forward and backward pass */
+    void     *moment, *variance;    /* [kept] of AdamW, wide; only in networks made for training */
+    double   *square;               /* [parameter_count in blocks of CT_NORM_BLOCK] sums of squares of gradients */
+    ct_graph *graphs[2][2];         /* of ct_network_step, by whether it begins and ends an update */
+    void     *seen;                 /* the host's copy of logits and loss, on a device apart */
+    void     *widened;              /* there: logits of bf16 as floats, for ct_network_see_log_p */
+    double    flops;                /* of one forward and backward pass */
 } ct_network;
+
+typedef struct ct_adam {
+    double beta1, beta2, epsilon, weight_decay;
+} ct_adam;
 
 typedef struct ct_network_options {
     int64_t           batch, tokens, memory;
     int64_t           queries, keys; /* 0: as many as rows */
     bool              train;         /* also backward, moments */
+    ct_adam           adam;          /* then */
     bool              paper;         /* make the plan only: nothing may be filled or run */
     bool              bf16;          /* mixed precision, of a model in float on a device apart */
     bool              eager;         /* no graphs: each step's ops are put on the queue one by one */
     ct_comm          *comm;          /* ranks that share an update, each with `batch` lines; NULL: this one alone */
     size_t            bucket;        /* bytes of gradients that are sent off at once */
+    bool              shard, narrow; /* each rank updates its share, and has moments of it alone; sent in bf16 */
     ct_check_options  check;         /* then there are none either */
     const ct_device  *device;        /* NULL: the host's memory, with `backend` */
     const ct_backend *backend;       /* NULL: the device's */
@@ -104,6 +111,10 @@ typedef struct ct_network_options {
 /* Room for harmonic segments in options for this dataset: what its songs can hold in a window and in memory and window,
  * and a few for where the memory begins and where a group of columns becomes unknown. CT_ENOMEM. */
 CT_NODISCARD ct_status ct_network_room(const ct_dataset *dataset, int stage, ct_network_options *options);
+/* Blocks that the gradients' squares are summed in. */
+static inline int64_t  ct_network_blocks(const ct_network *n) {
+     return (n->model->parameter_count + CT_NORM_BLOCK - 1) / CT_NORM_BLOCK;
+}
 CT_NODISCARD ct_status ct_network_make(ct_model *model, const ct_network_options *options, ct_network *out);
 void                   ct_network_free(ct_network *network);
 /* For ct_network_make: room for what its ops have to be checked with. */
@@ -130,21 +141,18 @@ CT_NODISCARD ct_status ct_network_backward(ct_network *network);
 /* Take the window into the memory (after the backward pass that needed the old one). */
 CT_NODISCARD ct_status ct_network_remember(ct_network *network);
 
-typedef struct ct_adam {
-    double beta1, beta2, epsilon, weight_decay;
-} ct_adam;
 CT_NODISCARD ct_status ct_network_zero_gradients(ct_network *network);
 /* Norm of the gradients into norm[0], norm[1], counted in norm[2] when finite; then AdamW with step.learning_rate and
  * clip: nothing where it is not. */
 CT_NODISCARD ct_status ct_network_norm(ct_network *network);
-CT_NODISCARD ct_status ct_network_update(ct_network *network, const ct_adam *adam);
-
-/* The two ops that these are, grad_norm and adamw, as records. */
-void ct_network_update_records(const ct_network *network, const ct_adam *adam, ct_record out[2]);
+CT_NODISCARD ct_status ct_network_update(ct_network *network);
+/* Sharded, the parameters that are trained are whole on no rank where ops read others (bf16): now they are. All ranks
+ * call it. */
+CT_NODISCARD ct_status ct_network_gather(ct_network *network);
 
 /* All of that for the batch that was filled, as one: gradients from zero when it is the first of an update; norm and
  * update when it is the last. */
-CT_NODISCARD ct_status ct_network_step(ct_network *network, bool first, bool last, const ct_adam *adam);
+CT_NODISCARD ct_status ct_network_step(ct_network *network, bool first, bool last);
 
 /* The memory's parts, named as in checkpoints: where its next row goes, layer inputs, songs, rows. Layer inputs are the
  * device's, the others the host's. */

@@ -151,67 +151,39 @@ ct_status ct_network_zero_gradients(ct_network *n) {
 }
 
 /* ---- the update */
-static ct_params norm_params(const ct_network *n) {
-    return (ct_params){.grad_norm = {.dtype = n->dtype,
-                                     .count = n->model->parameter_count,
-                                     .grad = n->gradients,
-                                     .result = n->norm,
-                                     .updates = n->norm + 2,
-                                     .partial = n->norm_partial}};
-}
-
-static ct_params update_params(const ct_network *n, const ct_adam *adam) {
-    return (ct_params){.adamw = {.dtype = n->dtype,
-                                 .count = n->model->parameter_count,
-                                 .tensors = n->model->tensor_count,
-                                 .step = n->step_of_ops,
-                                 .beta1 = adam->beta1,
-                                 .beta2 = adam->beta2,
-                                 .epsilon = adam->epsilon,
-                                 .weight_decay = adam->weight_decay,
-                                 .first = n->tensor_first,
-                                 .decay = n->tensor_decay,
-                                 .norm = n->norm,
-                                 .updates = n->norm + 2,
-                                 .grad = n->gradients,
-                                 .param = n->weights.parameters,
-                                 .moment = n->moment,
-                                 .variance = n->variance,
-                                 .weight = n->dtype == CT_BF16 ? n->weights.rounded : NULL}};
-}
-
-void ct_network_update_records(const ct_network *n, const ct_adam *adam, ct_record out[2]) {
-    out[0] = (ct_record){CT_OP_grad_norm, -1, "norm of gradients", norm_params(n)};
-    out[1] = (ct_record){CT_OP_adamw, -1, "update", update_params(n, adam)};
+static ct_status run_update(ct_network *n, size_t from, size_t to) {
+    return ct_records_run_to(&n->update, to, n->backend, &n->check, &from);
 }
 
 ct_status ct_network_norm(ct_network *n) {
-    ct_record records[2];
-    ct_network_update_records(n, &(ct_adam){.beta1 = 0}, records);
-    return ct_records_run(&(ct_record_list){.at = &records[0], .count = 1}, n->backend, &n->check);
+    const size_t  squares = (size_t)n->own_count;
+    const int64_t blocks = ct_network_blocks(n);
+    if (n->reducer.o.shard) CT_TRY(ct_device_zero(n->device, n->square, (size_t)blocks * sizeof *n->square));
+    CT_TRY(run_update(n, 0, squares));
+    if (n->reducer.o.shard) CT_TRY(ct_reducer_add(&n->reducer, n->square, blocks));
+    return run_update(n, squares, squares + 1);
 }
 
-ct_status ct_network_update(ct_network *n, const ct_adam *adam) {
-    ct_record records[2];
-    ct_network_update_records(n, adam, records);
-    return ct_records_run(&(ct_record_list){.at = &records[1], .count = 1}, n->backend, &n->check);
+ct_status ct_network_update(ct_network *n) {
+    CT_TRY(run_update(n, (size_t)n->own_count + 1, n->update.count));
+    return n->reducer.o.shard ? ct_reducer_gather(&n->reducer, n->weights.rounded, n->dtype) : CT_OK;
+}
+
+ct_status ct_network_gather(ct_network *n) {
+    if (!n->reducer.o.shard || n->weights.rounded == n->weights.parameters) return CT_OK;
+    return ct_reducer_gather(&n->reducer, n->weights.parameters, n->model->dtype);
 }
 
 ct_status ct_network_make_check(ct_network *n) {
-    const ct_record_list *lists[] = {&n->forward, &n->backward, &n->after};
+    const ct_record_list *lists[] = {&n->forward, &n->backward,       &n->after,
+                                     &n->update,  &n->reducer.narrow, &n->reducer.widen};
     for (size_t i = 0; i < CT_COUNT(lists); i++) ct_records_measure(lists[i], n->backend, &n->check);
-    if (n->moment) {
-        ct_record records[2];
-        ct_network_update_records(n, &(ct_adam){.beta1 = 0}, records);
-        ct_records_measure(&(ct_record_list){.at = records, .count = 2}, n->backend, &n->check);
-    }
     return ct_check_make(&n->check);
 }
 
 typedef struct ct_part { /* of an update */
-    ct_network    *network;
-    bool           first, last;
-    const ct_adam *adam;
+    ct_network *network;
+    bool        first, last;
 } ct_part;
 
 static ct_status enqueue(void *context) {
@@ -219,16 +191,16 @@ static ct_status enqueue(void *context) {
     ct_network    *n = part->network;
     if (part->first) CT_TRY(ct_network_zero_gradients(n));
     CT_TRY(ct_network_forward(n));
-    const bool reduce = part->last && n->reducer.comm;
+    const bool reduce = part->last && n->reducer.o.comm;
     CT_TRY(reduce ? ct_reducer_run(&n->reducer, &n->backward, n->backend, &n->check) : ct_network_backward(n));
     CT_TRY(ct_records_run(&n->after, n->backend, &n->check));
-    if (reduce) CT_TRY(ct_reducer_wait(&n->reducer));
+    if (reduce) CT_TRY(ct_reducer_wait(&n->reducer, n->backend, &n->check));
     if (part->last) CT_TRY(ct_network_norm(n));
-    return part->last ? ct_network_update(n, part->adam) : CT_OK;
+    return part->last ? ct_network_update(n) : CT_OK;
 }
 
-ct_status ct_network_step(ct_network *n, bool first, bool last, const ct_adam *adam) {
-    ct_part part = {n, first, last, adam};
+ct_status ct_network_step(ct_network *n, bool first, bool last) {
+    ct_part part = {n, first, last};
     CT_TRY(n->eager ? enqueue(&part) : ct_device_replay(n->device, &n->graphs[first][last], enqueue, &part));
     remember_rows(n);
     return CT_OK;

@@ -80,7 +80,10 @@ TEST_INLINE float real_value(const op_case *c, const char *field, int64_t i) {
     if (sine) return sinf(3 * u);
     if (c->flags & WHOLE && c->op == CT_OP_sample) return i % 2 ? -0.0f : (float)-(int)ct_philox_below(x.word[0], 3);
     if (c->flags & WHOLE) return (float)(int)ct_philox_below(x.word[0], 7) - 3;
-    if (c->op == CT_OP_grad_norm && c->flags & NO_CHORD && i == 7) return INFINITY;
+    if ((c->op == CT_OP_grad_squares || c->op == CT_OP_narrow) && c->flags & NO_CHORD && i == 7) return INFINITY;
+    if (c->op == CT_OP_narrow && c->flags & NO_CHORD && i == 13) return NAN;
+    if (c->op == CT_OP_narrow && i % 3 == 1) /* halfway between two */
+        return ct_bf16_float((uint16_t)x.word[1] % 0x7f00) * (1 + 1.0F / 256);
     if (!strcmp(field, "gain")) return 1 + u / 2;
     if (!strcmp(field, "variance")) return fabsf(u);
     if (c->op == CT_OP_sample && c->flags & NO_CHORD) return 0.5f;
@@ -144,15 +147,19 @@ TEST_INLINE double number_value(const op_case *c, const ct_params *params, const
         if (!strcmp(field, "first")) return length < 0 ? 0 : ct_philox_below(word, (uint32_t)length / 2 + 1);
         return ct_philox_below(word, (uint32_t)p->keys);
     }
+    case CT_OP_widen:
+        return c->flags & NO_CHORD ? word : word % 0x7f80;
     case CT_OP_grad_norm:
-        return 41;
+        if (*field == 'u') return 41;
+        if (c->flags & NO_CHORD && i == 70) return INFINITY;
+        return c->flags & WHOLE ? (double)(word % 1000) : ct_philox_double(word, x.word[1]) * 1e3;
     case CT_OP_cross_entropy:
         if (c->flags & NO_CHORD) return 0;
         return i % 5 == 3 ? -1.0 : ct_philox_below(word, (uint32_t)params->cross_entropy.vocabulary);
     case CT_OP_adamw:
         if (!strcmp(field, "norm")) return i == 0 ? (c->flags & LONG_RUN ? 0.25 : 2) : !(c->flags & NO_CHORD);
         if (!strcmp(field, "updates")) return 3;
-        if (!strcmp(field, "first")) return whole(i * params->adamw.count / (count - 1));
+        if (!strcmp(field, "first")) return whole(i * (params->adamw.count + 2 * params->adamw.from) / (count - 1));
         return (double)(i % 2);
     case CT_OP_sample:
         if (!strcmp(field, "allowed")) return i / params->sample.vocabulary != 1 && ct_philox_below(word, 4) > 0;

@@ -100,10 +100,10 @@ static ct_status add(ct_bench *b, size_t *capacity, const char *list, const ct_r
     return CT_OK;
 }
 
-static ct_status add_list(ct_bench *b, size_t *capacity, const char *name, const ct_record_list *list) {
+static ct_status add_list(ct_bench *b, size_t *capacity, const char *name, const ct_record_list *list, int64_t calls) {
     for (size_t i = 0; i < list->count; i++) {
         const bool pair = ct_records_pair(list, i, b->stepper.network.backend);
-        CT_TRY(add(b, capacity, name, &list->at[i], pair, b->config.accumulate));
+        CT_TRY(add(b, capacity, name, &list->at[i], pair, calls));
         if (pair) i++;
     }
     return CT_OK;
@@ -114,12 +114,10 @@ static ct_status find_rows(ct_bench *b) {
     static const char forward[] = "forward", backward[] = "backward", after[] = "after", update[] = "update";
     const ct_network *n = &b->stepper.network;
     size_t            capacity = 0;
-    ct_record         last[2];
-    CT_TRY(add_list(b, &capacity, forward, &n->forward));
-    CT_TRY(add_list(b, &capacity, backward, &n->backward));
-    CT_TRY(add_list(b, &capacity, after, &n->after));
-    ct_network_update_records(n, &b->config.adam, last);
-    for (int i = 0; i < 2; i++) CT_TRY(add(b, &capacity, update, &last[i], false, 1));
+    CT_TRY(add_list(b, &capacity, forward, &n->forward, b->config.accumulate));
+    CT_TRY(add_list(b, &capacity, backward, &n->backward, b->config.accumulate));
+    CT_TRY(add_list(b, &capacity, after, &n->after, b->config.accumulate));
+    CT_TRY(add_list(b, &capacity, update, &n->update, 1));
     for (size_t i = 0; i < b->row_count; i++) {
         b->flops += b->rows[i].flops * (double)b->rows[i].calls;
         b->least += b->rows[i].least * (double)b->rows[i].calls;

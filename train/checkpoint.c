@@ -6,84 +6,185 @@
 #include "models/checkpoints.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const char *const kind_names[] = {"last", "best"};
-static const char        model_file[] = "model.safetensors", state_file[] = "state.safetensors";
+static const char        model_file[] = "model.safetensors";
 
-/* Places in a snapshot's state. In this order each tensor is aligned to its numbers, which PyTorch asks for. */
-enum { MOMENT = CT_COUNTERS, VARIANCE, MEMORY };
+/* ---- what is saved */
+static void of_moments(const ct_network *n, ct_tensor_entry out[CT_STATE_TENSORS]) {
+    const size_t bytes = (size_t)n->kept * ct_dtype_wide_size(n->dtype);
+    const char  *dtype = ct_tensor_dtype(n->model->dtype);
+    out[CT_STATE_MOMENT] = (ct_tensor_entry){"moment", dtype, 1, {n->kept}, n->moment, bytes};
+    out[CT_STATE_VARIANCE] = (ct_tensor_entry){"variance", dtype, 1, {n->kept}, n->variance, bytes};
+}
 
-static void state_tensors(const ct_network *n, const ct_counters *counters, ct_tensor_entry out[CT_STATE_TENSORS]) {
-    const int64_t P = n->model->parameter_count;
-    const size_t  bytes = (size_t)P * ct_dtype_wide_size(n->dtype);
-    const char   *dtype = ct_tensor_dtype(n->model->dtype);
-    ct_counters_tensors(counters, out);
-    out[MOMENT] = (ct_tensor_entry){"moment", dtype, 1, {P}, n->moment, bytes};
-    out[VARIANCE] = (ct_tensor_entry){"variance", dtype, 1, {P}, n->variance, bytes};
-    ct_network_memory(n, out + MEMORY);
+/* In this order each tensor is aligned to its numbers, which PyTorch asks for. */
+static void state_tensors(const ct_network *n, const ct_snapshot *s, ct_tensor_entry out[CT_STATE_TENSORS]) {
+    const ct_comm *comm = n->reducer.o.comm;
+    const bool     leads = !comm || comm->rank == 0, sharded = n->reducer.o.shard;
+    if (leads) ct_counters_tensors(&s->counters, out);
+    if (sharded && (leads || n->kept))
+        out[CT_STATE_STRETCHES] =
+            (ct_tensor_entry){"stretches", "I64", 2, {n->own_count, 3}, n->own, (size_t)n->own_count * sizeof *n->own};
+    if (comm && (leads || n->memory))
+        out[CT_STATE_LINES] = (ct_tensor_entry){"lines", "I64", 1, {2}, s->lines, sizeof s->lines};
+    if (leads || (sharded && n->kept)) of_moments(n, out);
+    if (leads || n->memory) ct_network_memory(n, out + CT_STATE_MEMORY);
+    if (!leads) out[CT_STATE_MEMORY + CT_MEMORY_NEXT] = (ct_tensor_entry){.name = NULL};
 }
 
 void ct_snapshot_of(const ct_network *network, const ct_counters *counters, ct_snapshot *out) {
-    out->model = *network->model;
-    out->counters = *counters;
-    state_tensors(network, &out->counters, out->state);
+    *out = (ct_snapshot){.model = *network->model, .counters = *counters};
+    out->lines[0] = network->first_line;
+    out->lines[1] = network->batch;
+    state_tensors(network, out, out->state);
 }
 
-/* The dimension that is of the batch's lines, -1: none. */
-static int dimension_of_lines(int tensor) {
-    if (tensor == MEMORY + CT_MEMORY_LAYERS) return 1;
-    return tensor == MEMORY + CT_MEMORY_SONGS || tensor == MEMORY + CT_MEMORY_ROWS ? 0 : -1;
-}
-
-static void widen(const ct_network *n, ct_tensor_entry state[CT_STATE_TENSORS]) {
-    for (int i = MEMORY; i < CT_STATE_TENSORS && n->all_lines > n->batch; i++) {
-        if (dimension_of_lines(i) < 0) continue;
-        state[i].shape[dimension_of_lines(i)] = n->all_lines;
-        state[i].bytes = state[i].bytes / (size_t)n->batch * (size_t)n->all_lines;
-        state[i].data = NULL;
-    }
-}
-
-void ct_snapshot_of_all(const ct_network *network, const ct_counters *counters, ct_snapshot *out) {
-    ct_snapshot_of(network, counters, out);
-    widen(network, out->state);
-}
-
-ct_share ct_snapshot_share(const ct_network *n, int tensor, size_t bytes) {
-    const int     dimension = dimension_of_lines(tensor);
-    const int64_t pieces = dimension == 1 ? n->model->config.layers : 1;
-    const size_t  all = bytes / (size_t)pieces, line = dimension < 0 ? 0 : all / (size_t)n->all_lines;
-    return dimension < 0 ? (ct_share){1, bytes, bytes, 0}
-                         : (ct_share){pieces, all, line * (size_t)n->batch, line * (size_t)n->first_line};
+bool ct_snapshot_is_empty(const ct_snapshot *s) {
+    for (int i = 0; i < CT_STATE_TENSORS; i++)
+        if (s->state[i].name) return false;
+    return true;
 }
 
 bool ct_snapshot_is_of_device(int tensor) {
-    return tensor == MOMENT || tensor == VARIANCE || tensor == MEMORY + CT_MEMORY_LAYERS;
+    return tensor == CT_STATE_MOMENT || tensor == CT_STATE_VARIANCE || tensor == CT_STATE_MEMORY + CT_MEMORY_LAYERS;
 }
 
 /* ---- writing */
-static ct_status write_files(const char *aside, const ct_snapshot *s, ct_checkpoint_kind kind, const ct_json *facts) {
-    char                     file[3500], step[32], format[8];
-    const ct_pair            more[] = {{"step", step}, {CT_CHECKPOINT_MARK, format}};
-    ct_manifest_file         files[] = {{.name = model_file}, {.name = state_file}};
+typedef struct marks { /* metadata of a file */
+    char    step[32], format[8], ranks[16];
+    ct_pair pairs[3];
+    size_t  count;
+} marks;
+
+static void mark(const ct_snapshot *s, const ct_checkpoint_ranks *ranks, marks *out) {
+    snprintf(out->step, sizeof out->step, "%lld", (long long)s->counters.step);
+    snprintf(out->format, sizeof out->format, "%d", ranks ? CT_CHECKPOINT_OF_RANKS : CT_CHECKPOINT_FORMAT);
+    out->pairs[0] = (ct_pair){"step", out->step};
+    out->pairs[1] = (ct_pair){CT_CHECKPOINT_MARK, out->format};
+    out->count = 2;
+    if (!ranks) return;
+    snprintf(out->ranks, sizeof out->ranks, "%d", ranks->size);
+    out->pairs[out->count++] = (ct_pair){CT_CHECKPOINT_RANKS, out->ranks};
+}
+
+void ct_checkpoint_state_file(int rank, char name[CT_STATE_FILE]) {
+    snprintf(name, CT_STATE_FILE, rank ? "state-%05d.safetensors" : "state.safetensors", rank);
+}
+
+static ct_status write_state(const char *aside, const ct_snapshot *s, int rank, const marks *m, ct_digest *digest) {
+    char            file[3500], name[CT_STATE_FILE];
+    ct_tensor_entry there[CT_STATE_TENSORS];
+    size_t          count = 0;
+    for (int i = 0; i < CT_STATE_TENSORS; i++)
+        if (s->state[i].name) there[count++] = s->state[i];
+    ct_checkpoint_state_file(rank, name);
+    snprintf(file, sizeof file, "%s/%s", aside, name);
+    return ct_safetensors_write(file, there, count, m->pairs, m->count, digest);
+}
+
+/* The note with which another rank says that its file is whole. */
+static void note_path(const char *aside, int rank, char *path, size_t room) {
+    snprintf(path, room, "%s/state-%05d.json", aside, rank);
+}
+
+static ct_status write_part(const char *aside, const ct_snapshot *s, const ct_checkpoint_ranks *ranks) {
+    char      path[3500];
+    ct_digest digest;
+    marks     m;
+    mark(s, ranks, &m);
+    CT_TRY(write_state(aside, s, ranks->rank, &m, &digest));
+    ct_json *note = ct_json_new_object();
+    ct_json_set(note, "bytes", ct_json_new_integer((int64_t)digest.bytes));
+    ct_json_set(note, "sha256", ct_json_new_text(digest.sha256));
+    note_path(aside, ranks->rank, path, sizeof path);
+    return ct_json_write(path, note);
+}
+
+static ct_status read_note(const char *path, ct_digest *out) {
+    ct_arena  arena = {0};
+    ct_bytes  bytes;
+    ct_json  *note = NULL;
+    ct_status status = ct_file_read(path, 4096, &arena, &bytes);
+    if (status == CT_OK) status = ct_json_parse((const char *)bytes.at, bytes.count, path, &note);
+    if (status == CT_OK) {
+        out->bytes = (size_t)ct_json_integer(ct_json_get(note, "bytes"), 0);
+        snprintf(out->sha256, sizeof out->sha256, "%s", ct_json_text(ct_json_get(note, "sha256"), ""));
+    }
+    ct_json_free(note);
+    ct_arena_free(&arena);
+    if (status == CT_OK && remove(path) != 0) status = ct_fail(CT_EFAIL, "%s: can't be removed", path);
+    return status;
+}
+
+/* Until a rank's file is whole. */
+static ct_status wait_for(const char *path, int rank, const ct_checkpoint_ranks *ranks) {
+    const struct timespec pause = {0, 5000000};
+    for (const double since = ct_seconds(); !ct_file_exists(path); nanosleep(&pause, NULL)) {
+        if (__atomic_load_n(ranks->ending, __ATOMIC_RELAXED))
+            return ct_fail(CT_EFAIL, "%s: given up: the run ends, and rank %d has not written its part", path, rank);
+        if (ct_seconds() - since > ranks->timeout)
+            return ct_fail(CT_EFAIL,
+                           "%s: rank %d has not written its part within %g s (dist.timeout; hint: train.out has to be "
+                           "on a file system that all ranks share)",
+                           path, rank, ranks->timeout);
+    }
+    return CT_OK;
+}
+
+typedef struct file_list {
+    ct_manifest_file *at;
+    size_t            count;
+} file_list;
+
+static ct_status add_parts(const char *aside, const ct_checkpoint_ranks *ranks, ct_arena *arena, file_list *files) {
+    char path[3500];
+    for (int rank = 1; rank < ranks->size; rank++) {
+        if (!ranks->parts[rank]) continue;
+        ct_manifest_file *f = &files->at[files->count++];
+        char             *name = ct_arena_alloc(arena, CT_STATE_FILE, 1);
+        if (!name) return CT_ENOMEM;
+        ct_checkpoint_state_file(rank, name);
+        f->name = name;
+        note_path(aside, rank, path, sizeof path);
+        CT_TRY(wait_for(path, rank, ranks));
+        CT_TRY(read_note(path, &f->digest));
+    }
+    return CT_OK;
+}
+
+static ct_status write_manifest(const char *aside, const ct_snapshot *s, ct_checkpoint_kind kind, bool of_ranks,
+                                const ct_json *facts, const file_list *files) {
     static const char *const copied[] = {"dataset_sha256", "config_sha256", "config"};
-    snprintf(step, sizeof step, "%lld", (long long)s->counters.step);
-    snprintf(format, sizeof format, "%d", CT_CHECKPOINT_FORMAT);
-    snprintf(file, sizeof file, "%s/%s", aside, model_file);
-    CT_TRY(ct_model_save(&s->model, file, more, CT_COUNT(more), &files[0].digest));
-    snprintf(file, sizeof file, "%s/%s", aside, state_file);
-    if (kind == CT_LAST)
-        CT_TRY(ct_safetensors_write(file, s->state, CT_STATE_TENSORS, more, CT_COUNT(more), &files[1].digest));
-    ct_json *manifest = ct_json_new_object();
-    ct_json_set(manifest, "format", ct_json_new_integer(CT_CHECKPOINT_FORMAT));
+    ct_json                 *manifest = ct_json_new_object();
+    ct_json_set(manifest, "format", ct_json_new_integer(of_ranks ? CT_CHECKPOINT_OF_RANKS : CT_CHECKPOINT_FORMAT));
     ct_json_set(manifest, "kind", ct_json_new_text(kind_names[kind]));
     ct_json_set(manifest, "step", ct_json_new_integer(s->counters.step));
     for (size_t i = 0; facts && i < CT_COUNT(copied); i++)
         ct_json_set(manifest, copied[i], ct_json_copy(ct_json_get(facts, copied[i])));
-    CT_TRY(ct_manifest_write(aside, manifest, files, kind == CT_LAST ? 2 : 1));
+    CT_TRY(ct_manifest_write(aside, manifest, files->at, files->count));
     return ct_folder_sync(aside);
+}
+
+static ct_status write_files(const char *aside, const ct_snapshot *s, ct_checkpoint_kind kind,
+                             const ct_checkpoint_place *place, ct_arena *arena) {
+    const ct_checkpoint_ranks *ranks = kind == CT_LAST ? place->ranks : NULL;
+    char                       file[3500];
+    marks                      m;
+    file_list files = {.at = CT_NEW(arena, ct_manifest_file, (size_t)(ranks ? ranks->size : 1) + 1), .count = 1};
+    if (!files.at) return CT_ENOMEM;
+    mark(s, ranks, &m);
+    files.at[0].name = model_file;
+    snprintf(file, sizeof file, "%s/%s", aside, model_file);
+    CT_TRY(ct_model_save(&s->model, file, m.pairs, 2, &files.at[0].digest));
+    if (kind == CT_LAST) {
+        files.at[files.count].name = "state.safetensors";
+        CT_TRY(write_state(aside, s, 0, &m, &files.at[files.count++].digest));
+    }
+    if (ranks) CT_TRY(add_parts(aside, ranks, arena, &files));
+    return write_manifest(aside, s, kind, ranks, place->facts, &files);
 }
 
 /* What was begun and can't be finished goes: a full disk would stay full of it. The message stays that of the cause. */
@@ -147,19 +248,39 @@ static ct_status remove_old(const char *folder, const ct_checkpoint_place *place
     return CT_OK;
 }
 
+typedef struct places {
+    char folder[3200], whole[3400], aside[3420];
+} places;
+
+static void name(const ct_checkpoint_place *place, ct_checkpoint_kind kind, int64_t step, places *out) {
+    snprintf(out->folder, sizeof out->folder, "%s/checkpoints", place->run);
+    snprintf(out->whole, sizeof out->whole, "%s/%s-%010lld", out->folder, kind_names[kind], (long long)step);
+    snprintf(out->aside, sizeof out->aside, "%s.tmp", out->whole);
+}
+
+ct_status ct_checkpoint_begin(const ct_checkpoint_place *place, ct_checkpoint_kind kind, int64_t step) {
+    places n;
+    name(place, kind, step, &n);
+    if (ct_folder_exists(n.aside)) CT_TRY(ct_folder_remove(n.aside));
+    return ct_folder_make(n.aside);
+}
+
+static ct_status write_whole(const places *n, const ct_snapshot *s, ct_checkpoint_kind kind,
+                             const ct_checkpoint_place *place, ct_arena *arena) {
+    ct_status written = write_files(n->aside, s, kind, place, arena);
+    if (written == CT_OK) written = ct_rename(n->aside, n->whole);
+    if (written != CT_OK) return give_up(n->aside, written);
+    CT_TRY(ct_folder_sync(n->folder));
+    return remove_old(n->folder, place, arena);
+}
+
 ct_status ct_checkpoint_write(const ct_snapshot *s, ct_checkpoint_kind kind, const ct_checkpoint_place *place) {
-    char     folder[3200], whole[3400], aside[3420];
+    places   n;
     ct_arena arena = {0};
-    snprintf(folder, sizeof folder, "%s/checkpoints", place->run);
-    snprintf(whole, sizeof whole, "%s/%s-%010lld", folder, kind_names[kind], (long long)s->counters.step);
-    snprintf(aside, sizeof aside, "%s.tmp", whole);
-    if (ct_folder_exists(aside)) CT_TRY(ct_folder_remove(aside));
-    CT_TRY(ct_folder_make(aside));
-    ct_status written = write_files(aside, s, kind, place->facts);
-    if (written == CT_OK) written = ct_rename(aside, whole);
-    if (written != CT_OK) return give_up(aside, written);
-    CT_TRY(ct_folder_sync(folder));
-    ct_status status = remove_old(folder, place, &arena);
+    name(place, kind, s->counters.step, &n);
+    if (place->ranks && place->ranks->rank > 0) return write_part(n.aside, s, place->ranks);
+    if (!place->ranks || kind != CT_LAST) CT_TRY(ct_checkpoint_begin(place, kind, s->counters.step));
+    ct_status status = write_whole(&n, s, kind, place, &arena);
     ct_arena_free(&arena);
     return status;
 }
@@ -180,115 +301,5 @@ ct_status ct_checkpoint_undo(const char *run, ct_checkpoint_kind kind, int64_t s
         if (status == CT_OK) status = ct_rename(path, aside);
     }
     ct_arena_free(&arena);
-    return status;
-}
-
-/* ---- loading */
-/* The tensor that `want` describes. */
-static ct_status find(const ct_safetensors *file, const char *path, const ct_tensor_entry *want,
-                      const ct_tensor_entry **out) {
-    const ct_tensor_entry *e = ct_safetensors_find(file, want->name);
-    bool same = e && !strcmp(e->dtype, want->dtype) && e->dimensions == want->dimensions && e->bytes == want->bytes;
-    for (int d = 0; same && d < e->dimensions; d++) same = e->shape[d] == want->shape[d];
-    *out = e;
-    return same ? CT_OK
-                : ct_fail(CT_EFAIL, "%s: %s: %zu bytes of %s expected, %zu found; the run's config or data has changed",
-                          path, want->name, want->bytes, want->dtype, e ? e->bytes : 0);
-}
-
-static ct_status find_bytes(const ct_safetensors *file, const char *path, const char *name, size_t bytes,
-                            const char **out) {
-    const ct_tensor_entry *found, want = {name, "U8", 1, {(int64_t)bytes}, NULL, bytes};
-    CT_TRY(find(file, path, &want, &found));
-    *out = found->data;
-    return CT_OK;
-}
-
-/* Format 1: counters and memory as bytes, one part after the other; they become the tensors of today. */
-static ct_status find_format_1(const ct_safetensors *file, const char *path, ct_counters *counters,
-                               ct_tensor_entry *state) {
-    static const int       order[] = {CT_MEMORY_NEXT, CT_MEMORY_SONGS, CT_MEMORY_ROWS, CT_MEMORY_LAYERS};
-    const ct_tensor_entry *found;
-    const char            *bytes;
-    CT_TRY(find_bytes(file, path, "counters", 8 * CT_COUNTERS_FORMAT_1, &bytes));
-    ct_counters_read_format_1(bytes, counters);
-    size_t memory = 0;
-    for (int p = 0; p < CT_MEMORY_PARTS; p++) memory += state[MEMORY + p].bytes;
-    CT_TRY(find_bytes(file, path, "memory", memory, &bytes));
-    for (int p = 0; p < CT_MEMORY_PARTS; bytes += state[MEMORY + order[p++]].bytes)
-        state[MEMORY + order[p]].data = bytes;
-    for (int i = MOMENT; i <= VARIANCE; i++) {
-        CT_TRY(find(file, path, &state[i], &found));
-        state[i].data = found->data;
-    }
-    return CT_OK;
-}
-
-/* Bytes of a file are not taken for what they should be: indices are made of them. */
-static ct_status check_memory(const char *path, const ct_network *n, const ct_tensor_entry *state) {
-    const ct_model *m = n->model;
-    int64_t         next;
-    const char     *row = state[MEMORY + CT_MEMORY_ROWS].data; /* unaligned, perhaps */
-    memcpy(&next, state[MEMORY + CT_MEMORY_NEXT].data, sizeof next);
-    bool fine = next >= 0 && next <= (n->memory ? n->memory - 1 : 0);
-    for (int64_t r = 0; r < n->all_lines * n->memory; r++)
-        for (int k = 0; k < m->column_count; k++, row += sizeof(uint16_t)) {
-            uint16_t value;
-            memcpy(&value, row, sizeof value);
-            fine = fine && (!m->columns[k].size || value < m->columns[k].size);
-        }
-    return fine ? CT_OK : ct_fail(CT_EFAIL, "%s: the memory holds values that can't be", path);
-}
-
-/* This network's share of a tensor. */
-static ct_status take(const ct_network *n, int tensor, const ct_tensor_entry *from, const void *to) {
-    const ct_share share = ct_snapshot_share(n, tensor, from->bytes);
-    for (int64_t p = 0; p < share.pieces; p++)
-        CT_TRY(ct_network_copy(n, (char *)(uintptr_t)to + (size_t)p * share.own,
-                               (const char *)from->data + (size_t)p * share.all + share.at, share.own));
-    return CT_OK;
-}
-
-static ct_status load_state(const char *path, const ct_model *model, ct_network *n, ct_counters *counters) {
-    ct_safetensors  file;
-    ct_counters     found = {0};
-    ct_tensor_entry state[CT_STATE_TENSORS], to[CT_STATE_TENSORS];
-    state_tensors(n, &found, state);
-    memcpy(to, state, sizeof to);
-    widen(n, state);
-    CT_TRY(ct_safetensors_open(path, &file));
-    ct_status status = CT_OK;
-    if (!ct_safetensors_metadata(&file, CT_CHECKPOINT_MARK, NULL)) {
-        ct_log("%s: format 1, not verified", path);
-        status = find_format_1(&file, path, &found, state);
-    } else {
-        for (int i = 0; status == CT_OK && i < CT_STATE_TENSORS; i++) {
-            const ct_tensor_entry *e;
-            status = find(&file, path, &state[i], &e);
-            if (status == CT_OK) state[i].data = e->data;
-            if (status == CT_OK && i < CT_COUNTERS) memcpy((void *)(uintptr_t)to[i].data, e->data, e->bytes);
-        }
-    }
-    if (status == CT_OK) status = ct_counters_check(&found, path);
-    if (status == CT_OK) status = check_memory(path, n, state);
-    if (status == CT_OK) status = ct_model_copy_weights(model, n->model);
-    if (status == CT_OK) status = ct_weights_send(&n->weights);
-    for (int i = MOMENT; status == CT_OK && i < CT_STATE_TENSORS; i++) status = take(n, i, &state[i], to[i].data);
-    const double updates = (double)found.update;
-    if (status == CT_OK) status = ct_network_copy(n, n->norm + 2, &updates, sizeof updates);
-    if (status == CT_OK) *counters = found;
-    ct_safetensors_close(&file);
-    return status;
-}
-
-ct_status ct_checkpoint_load(const char *checkpoint, ct_network *n, ct_counters *counters) {
-    char     path[4096];
-    ct_model model;
-    snprintf(path, sizeof path, "%s/%s", checkpoint, model_file);
-    CT_TRY(ct_model_load(path, n->model->dtype, &model));
-    ct_status status = ct_context(ct_model_check_same(&model, n->model), "%s", path);
-    snprintf(path, sizeof path, "%s/%s", checkpoint, state_file);
-    if (status == CT_OK) status = load_state(path, &model, n, counters);
-    ct_model_free(&model);
     return status;
 }

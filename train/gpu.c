@@ -70,12 +70,6 @@ double ct_gpu_least_of(const ct_gpu *g, const ct_record_list *list, int precisio
     return sum;
 }
 
-double ct_gpu_least_update(const ct_gpu *g, const ct_network *n, const ct_adam *adam, int precision) {
-    ct_record update[2];
-    ct_network_update_records(n, adam, update);
-    return ct_gpu_least(g, &update[0], NULL, precision) + ct_gpu_least(g, &update[1], NULL, precision);
-}
-
 static ct_status fits(const ct_train_config *c, ct_model *m, const ct_gpu_plan *p, int64_t batch, int64_t queries,
                       int64_t keys, bool *out) {
     ct_network n;
@@ -112,7 +106,7 @@ ct_status ct_gpu_plan_make(const ct_train_config *c, ct_model *m, int64_t querie
     out->seconds = (double)c->accumulate * (ct_gpu_least_of(out->gpu, &n.forward, precision) +
                                             ct_gpu_least_of(out->gpu, &n.backward, precision) +
                                             ct_gpu_least_of(out->gpu, &n.after, precision)) +
-                   ct_gpu_least_update(out->gpu, &n, &c->adam, precision);
+                   ct_gpu_least_of(out->gpu, &n.update, precision);
     ct_network_free(&n);
     return find_largest(c, m, out, queries, keys);
 }

@@ -43,9 +43,8 @@ typedef struct ct_gpu_plan {
 /* The plan of a step with so many windows, as it would be on a GPU. */
 CT_NODISCARD ct_status ct_gpu_network(const ct_train_config *config, ct_model *model, int64_t batch, int64_t queries,
                                       int64_t keys, ct_network *out);
-/* Seconds at least: of a list of records; of norm and update. */
+/* Seconds at least, of a list of records. */
 double                 ct_gpu_least_of(const ct_gpu *gpu, const ct_record_list *list, int precision);
-double ct_gpu_least_update(const ct_gpu *gpu, const ct_network *network, const ct_adam *adam, int precision);
 
 /* model: on paper or not; rooms: for harmonic segments, as in ct_network_options. */
 CT_NODISCARD ct_status ct_gpu_plan_make(const ct_train_config *config, ct_model *model, int64_t queries, int64_t keys,

@@ -37,7 +37,7 @@ static ct_status make(ct_plan *p, bool need_data) {
     else
         CT_TRY(assume(p));
     CT_TRY(ct_stepper_open(c, &p->dataset, true, &p->stepper));
-    const ct_network *n = &p->stepper.network;
+    ct_network *n = &p->stepper.network;
     p->loader = p->stepper.loader.arena.used;
     if (p->assumed) CT_TRY(open_loader_on_paper(p));
     p->parameters = p->stepper.model.weights.used;

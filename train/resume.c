@@ -34,6 +34,7 @@ static const char *const may_change[] = {
     "dist.timeout",
     "dist.bootstrap",
     "dist.bucket",
+    "optimizer.shard",
     "gpu",
     "gpus",
     "net",

@@ -14,10 +14,14 @@ static size_t parameter_bytes(const ct_network *n) {
 
 /* ---- memory of the copy */
 static bool lay(ct_saver *s, ct_arena *arena) {
-    ct_snapshot_of_all(s->network, &(ct_counters){0}, &s->copy);
-    s->copy.model.parameters = ct_arena_alloc(arena, parameter_bytes(s->network), 1);
-    bool fine = s->copy.model.parameters != NULL;
+    bool fine = true;
+    ct_snapshot_of(s->network, &(ct_counters){0}, &s->copy);
+    if (s->leads) {
+        s->copy.model.parameters = ct_arena_alloc(arena, parameter_bytes(s->network), 1);
+        fine = s->copy.model.parameters != NULL;
+    }
     for (int i = CT_COUNTERS; i < CT_STATE_TENSORS; i++) {
+        if (!s->copy.state[i].name) continue;
         s->copy.state[i].data = ct_arena_alloc(arena, s->copy.state[i].bytes, 1);
         fine = fine && s->copy.state[i].data;
     }
@@ -45,15 +49,31 @@ static void unpin(ct_saver *s) {
     s->block = NULL;
 }
 
-ct_status ct_saver_open(const ct_checkpoint_place *place, const ct_network *n, bool background, bool paper,
-                        ct_saver *out) {
+/* Who has something that nobody else has? */
+static ct_status ask_ranks(ct_saver *s, ct_comm *comm) {
+    ct_snapshot own;
+    ct_snapshot_of(s->network, &(ct_counters){0}, &own);
+    s->writes = !ct_snapshot_is_empty(&own);
+    s->ranks = (ct_checkpoint_ranks){
+        .rank = comm->rank, .size = comm->size, .timeout = s->place.timeout, .ending = &s->ending};
+    s->ranks.parts = CT_NEW(&s->table, bool, (size_t)comm->size);
+    if (!s->ranks.parts) return CT_ENOMEM;
+    s->place.ranks = &s->ranks;
+    return ct_comm_all_gather(comm, &s->writes, sizeof s->writes, s->ranks.parts);
+}
+
+ct_status ct_saver_open(const ct_checkpoint_place *place, ct_network *n, bool background, bool paper, ct_saver *out) {
+    ct_comm   *comm = n->reducer.o.comm;
     const bool apart = ct_device_apart(n->device);
     *out = (ct_saver){.place = *place, .network = n, .background = background, .arena.paper = paper};
-    out->leads = !n->reducer.comm || n->reducer.comm->rank == 0;
-    out->copies = background || apart || n->reducer.comm;
-    if (!out->copies || !out->leads) return CT_OK;
-    ct_status status = apart && !paper ? pin(out) : CT_OK;
-    if (status == CT_OK && !lay(out, &out->arena)) status = CT_ENOMEM;
+    out->leads = !comm || comm->rank == 0;
+    out->writes = true;
+    ct_status status = comm && !paper ? ask_ranks(out, comm) : CT_OK;
+    out->copies = out->writes && (background || apart);
+    if (status == CT_OK && out->copies) {
+        if (apart && !paper) status = pin(out);
+        if (status == CT_OK && !lay(out, &out->arena)) status = CT_ENOMEM;
+    }
     if (status != CT_OK) ct_saver_close(out);
     return status;
 }
@@ -63,33 +83,17 @@ static void *place(const ct_tensor_entry *e) {
     return (char *)(uintptr_t)e->data;
 }
 
-/* What lies here whole. */
 static ct_status copy_state(ct_saver *s) {
     const ct_network *n = s->network;
     const ct_device  *d = n->device;
-    CT_TRY(ct_device_enqueue_copy(d, s->copy.model.parameters, n->weights.parameters, parameter_bytes(n)));
+    if (s->leads)
+        CT_TRY(ct_device_enqueue_copy(d, s->copy.model.parameters, n->weights.parameters, parameter_bytes(n)));
     s->copy.counters = s->live.counters;
     for (int i = CT_COUNTERS; s->kind == CT_LAST && i < CT_STATE_TENSORS; i++)
-        if (s->copy.state[i].bytes == s->live.state[i].bytes)
+        if (s->live.state[i].name)
             CT_TRY(ct_device_enqueue_copy(ct_snapshot_is_of_device(i) ? d : ct_device_cpu(), place(&s->copy.state[i]),
                                           s->live.state[i].data, s->live.state[i].bytes));
     return s->arrived ? d->event_record(s->arrived, CT_QUEUE_COMPUTE) : CT_OK;
-}
-
-/* What each rank has lines of. */
-static ct_status gather_lines(const ct_saver *s) {
-    const ct_network *n = s->network;
-    ct_snapshot       all;
-    ct_snapshot_of_all(n, &s->live.counters, &all);
-    for (int i = CT_COUNTERS; i < CT_STATE_TENSORS; i++) {
-        const ct_share share = ct_snapshot_share(n, i, all.state[i].bytes);
-        const char    *from = s->live.state[i].data;
-        char          *to = s->leads ? place(&s->copy.state[i]) : NULL;
-        for (int64_t p = 0; p < share.pieces && share.own < share.all; p++)
-            CT_TRY(ct_comm_gather(n->reducer.comm, from + (size_t)p * share.own, share.own,
-                                  to ? to + (size_t)p * share.all : NULL));
-    }
-    return CT_OK;
 }
 
 static ct_status write_checkpoint(const ct_saver *s, const ct_snapshot *from) {
@@ -121,17 +125,26 @@ static bool start(ct_saver *s) {
     return s->writing;
 }
 
+/* Of several ranks: the first has made the folder before any of them writes. */
+static ct_status begin_together(ct_saver *s) {
+    ct_comm *comm = s->network->reducer.o.comm;
+    if (!comm) return CT_OK;
+    CT_TRY(ct_network_gather(s->network));
+    if (s->kind != CT_LAST) return CT_OK;
+    if (s->leads) CT_TRY(ct_checkpoint_begin(&s->place, s->kind, s->live.counters.step));
+    return ct_comm_barrier(comm);
+}
+
 ct_status ct_saver_save(ct_saver *s, ct_checkpoint_kind kind, const ct_counters *counters) {
-    const ct_network *n = s->network;
     CT_TRY(ct_saver_wait(s));
     s->kind = kind;
-    ct_snapshot_of(n, counters, &s->live);
+    ct_snapshot_of(s->network, counters, &s->live);
+    CT_TRY(begin_together(s));
+    if (!s->leads && (kind != CT_LAST || !s->writes)) return CT_OK;
     if (!s->copies) return write_checkpoint(s, &s->live);
     const int64_t since = ct_trace_begin(CT_TRACE_HOST);
-    if (s->leads) CT_TRY(copy_state(s));
-    if (n->reducer.comm && kind == CT_LAST) CT_TRY(gather_lines(s));
+    CT_TRY(copy_state(s));
     ct_trace_end(since, &(ct_trace_event){.row = CT_TRACE_HOST, .name = "copy for a checkpoint"});
-    if (!s->leads) return CT_OK;
     return s->background && start(s) ? CT_OK : write_when_it_is_there(s); /* no thread to be had: then here */
 }
 
@@ -144,10 +157,12 @@ ct_status ct_saver_wait(ct_saver *s) {
 }
 
 void ct_saver_close(ct_saver *s) {
+    __atomic_store_n(&s->ending, true, __ATOMIC_RELAXED);
     if (s->writing) pthread_join(s->thread, NULL);
     if (s->status != CT_OK) ct_warn("%s", s->message); /* the message that stands is of what happened first */
     s->writing = false;
     s->status = CT_OK;
     ct_arena_free(&s->arena);
+    ct_arena_free(&s->table);
     unpin(s);
 }

@@ -5,8 +5,8 @@
  * before; what went wrong is told by the next save, or by waiting. Without
  * `background` the call writes, on the CPU without a copy: the files are the same.
  *
- * Of several ranks the first one writes. Each calls it for each save, which gathers their lines of the Transformer-XL
- * memory: a checkpoint is the same whatever the number of ranks.
+ * Of several ranks each writes what it alone has, and the first what all have; its thread waits for the others' files,
+ * which lie in the same folder. Each of them calls all of this for each save.
  *
  * On a GPU the copy is pinned memory, and copying is put on the compute queue, where
  * the steps to come find it before them: the thread, not training, waits until it is done.
@@ -23,9 +23,12 @@
 
 typedef struct ct_saver {
     ct_checkpoint_place place;
-    const ct_network   *network;
+    ct_network         *network;
     bool                background, copies;
-    bool                leads;   /* of several ranks, the one that writes; the others hand it their lines */
+    bool                leads, writes; /* of several ranks: the first; one that has something to write */
+    bool                ending;        /* atomic: other ranks are not waited for */
+    ct_checkpoint_ranks ranks;
+    ct_arena            table;   /* of ranks */
     ct_arena            arena;   /* the copy */
     void               *block;   /* memory of `arena` for a device apart, pinned */
     ct_event           *arrived; /* the copy is whole */
@@ -38,8 +41,8 @@ typedef struct ct_saver {
 } ct_saver;
 
 /* paper: to be measured (arena.used), not to be saved with. */
-CT_NODISCARD ct_status ct_saver_open(const ct_checkpoint_place *place, const ct_network *network, bool background,
-                                     bool paper, ct_saver *out);
+CT_NODISCARD ct_status ct_saver_open(const ct_checkpoint_place *place, ct_network *network, bool background, bool paper,
+                                     ct_saver *out);
 CT_NODISCARD ct_status ct_saver_save(ct_saver *saver, ct_checkpoint_kind kind, const ct_counters *counters);
 /* Until what was saved is on disk. */
 CT_NODISCARD ct_status ct_saver_wait(ct_saver *saver);

@@ -9,20 +9,6 @@ static const double      nets[] = {25e9, 50e9, 100e9, 200e9, 400e9, 800e9}; /* b
 static const double      FULL = 8;                                          /* bits a byte */
 static const char *const net_words[] = {"25", "50", "100", "200", "400", "800"};
 
-/* ---- what is sent */
-int64_t ct_scaling_sent(const ct_bucket *buckets, int count, ct_dtype dtype, bool shard, int rank, int size) {
-    int64_t bytes = 0;
-    for (int i = 0; i < count; i++) {
-        const ct_shared array = {.count = buckets[i].count, .dtype = dtype};
-        if (shard)
-            bytes +=
-                ct_comm_bytes(CT_REDUCE_SCATTER, &array, rank, size) + ct_comm_bytes(CT_ALL_GATHER, &array, rank, size);
-        else
-            bytes += ct_comm_bytes(CT_ALL_REDUCE, &array, rank, size);
-    }
-    return bytes;
-}
-
 /* ---- links. Latencies in seconds as NCCL's own model has them for its protocol LL128 (src/graph/tuning.cc: baseLat,
  * hwLat), to choose between rings and trees: once a call, and for each hop. */
 static const double BASE = 14e-6;
@@ -63,7 +49,7 @@ static void send(clock *c, double seconds) {
 /* The backward pass of an update's last batch, buckets leaving as they become whole. */
 static clock go_back(const ct_gpu *g, const ct_network *n, const ct_reducer *r, const ct_links *l, int precision,
                      int64_t gpus, bool shard) {
-    const size_t element = ct_dtype_size(r->dtype);
+    const size_t element = ct_dtype_size(r->sent);
     clock        c = {0};
     size_t       done = 0;
     for (int i = 0; i < r->count; i++) {
@@ -77,10 +63,11 @@ static clock go_back(const ct_gpu *g, const ct_network *n, const ct_reducer *r, 
 }
 
 /* Each rank's new numbers to all others, after the update. */
-static double gather_seconds(const ct_reducer *r, const ct_links *l, int64_t gpus) {
+static double gather_seconds(const ct_reducer *r, const ct_links *l, ct_dtype parameters, int64_t gpus) {
     double seconds = 0;
     for (int i = 0; i < r->count; i++)
-        seconds += ct_scaling_seconds(l, CT_ALL_GATHER, (double)r->at[i].count * (double)ct_dtype_size(r->dtype), gpus);
+        seconds +=
+            ct_scaling_seconds(l, CT_ALL_GATHER, (double)r->at[i].count * (double)ct_dtype_size(parameters), gpus);
     return seconds;
 }
 
@@ -98,11 +85,11 @@ static void fill_row(const shape *s, const ct_network *n, const ct_reducer *r, c
     const ct_links         l = ct_scaling_links(g, c->net, row->gpus);
     const double batch = ct_gpu_least_of(g, &n->forward, precision) + ct_gpu_least_of(g, &n->backward, precision) +
                          ct_gpu_least_of(g, &n->after, precision);
-    const double update = ct_gpu_least_update(g, n, &c->adam, precision) / (s->shard ? (double)row->gpus : 1);
+    const double update = ct_gpu_least_of(g, &n->update, precision) / (s->shard ? (double)row->gpus : 1);
     const clock  last = go_back(g, n, r, &l, precision, row->gpus, s->shard);
-    const double gather = s->shard ? gather_seconds(r, &l, row->gpus) : 0;
+    const double gather = s->shard ? gather_seconds(r, &l, n->dtype, row->gpus) : 0;
     const double waits = fmax(0, last.link - last.compute) + gather;
-    row->sent = ct_scaling_sent(r->at, r->count, r->dtype, s->shard, 0, (int)row->gpus);
+    row->sent = ct_reducer_bytes(r, n->dtype, 0);
     row->compute = (double)c->accumulate * batch + update;
     row->talk = last.busy + gather;
     row->hidden = row->talk > 0 ? fmax(0, 1 - waits / row->talk) : 1;
@@ -115,13 +102,18 @@ static ct_status make_row(const shape *s, ct_scaling *out, ct_scaling_row *row) 
     ct_network n;
     ct_reducer r;
     CT_TRY(ct_gpu_network(s->config, s->model, row->lines, s->queries, s->keys, &n));
-    const ct_reducer_options o = {
-        .model = s->model, .gradients = n.gradients, .bytes = (size_t)s->config->bucket << 10};
-    ct_status status = ct_reducer_make(&o, &n.backward, &n.arena, &r);
+    const ct_reducer_options o = {.ranks = (int)row->gpus,
+                                  .model = s->model,
+                                  .gradients = n.gradients,
+                                  .dtype = n.dtype,
+                                  .bytes = (size_t)s->config->bucket << 10,
+                                  .shard = s->shard,
+                                  .bf16 = s->config->sent_as == CT_SENT_BF16};
+    ct_status                status = ct_reducer_make(&o, &n.backward, false, &n.arena, &r);
     if (status == CT_OK) {
         fill_row(s, &n, &r, row);
         out->buckets = r.count;
-        out->gradients = (double)s->model->parameter_count * (double)ct_dtype_size(r.dtype);
+        out->gradients = (double)s->model->parameter_count * (double)ct_dtype_size(r.sent);
     }
     ct_network_free(&n);
     return status;
@@ -138,7 +130,7 @@ static int counts(int64_t gpus, int64_t out[CT_SCALING_ROWS]) {
 
 ct_status ct_scaling_make(const ct_train_config *c, ct_model *m, int64_t queries, int64_t keys, int64_t largest,
                           ct_scaling *out) {
-    const shape s = {c, m, queries, keys, false};
+    const shape s = {c, m, queries, keys, c->shard};
     int64_t     gpus[CT_SCALING_ROWS];
     *out = (ct_scaling){.gpu = ct_gpu_at(c->gpu), .net = c->net, .gpus = c->gpus, .batch = c->batch};
     out->largest = largest;

@@ -20,10 +20,6 @@
 #define CT_NET_WORDS "25G|50G|100G|200G|400G|800G"
 enum { CT_NODE_GPUS = 8, CT_SCALING_ROWS = 16 };
 
-/* Bytes that a rank sends in an update: each bucket of `element` bytes a number summed and gathered. shard: the same
- * with each rank updating its share of the numbers in between (ZeRO-1). */
-int64_t ct_scaling_sent(const ct_bucket *buckets, int count, ct_dtype dtype, bool shard, int rank, int size);
-
 typedef struct ct_links { /* of n GPUs */
     double rate;          /* bytes a second and GPU, of the slowest */
     double ring, tree;    /* seconds of latency: a ring's once around; the whole of a sum by trees */

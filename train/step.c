@@ -46,6 +46,9 @@ static ct_status open_stepper(const ct_train_config *c, const ct_dataset *d, ct_
              .eager = c->on.graph != 0,
              .comm = comm,
              .bucket = (size_t)c->bucket << 10,
+             .adam = c->adam,
+             .shard = comm && c->shard,
+             .narrow = comm && c->sent_as == CT_SENT_BF16,
              .check = ct_check_asked(&c->on, (uint64_t)c->seed),
              .device = ct_device_cpu()};
     *out = (ct_stepper){.config = c, .dataset = d, .comm = comm};
@@ -203,7 +206,7 @@ ct_status ct_stepper_step(ct_stepper *s) {
         n->step->loss_scale = batch->all_targets ? 1.0 / (double)(batch->all_targets * c->accumulate) : 0;
         if (spoilt) n->step->loss_scale = NAN;
         CT_TRY(fill(s, batch));
-        CT_TRY(ct_context(ct_network_step(n, k == 0, last, &c->adam), "step %lld", (long long)s->at.step));
+        CT_TRY(ct_context(ct_network_step(n, k == 0, last), "step %lld", (long long)s->at.step));
         if (s->outlet.sent - s->outlet.taken == CT_SLOTS) CT_TRY(collect(s));
         note(s, batch, last);
         CT_TRY(ct_outlet_send(&s->outlet));

@@ -2,6 +2,7 @@
 #include "train/train.h"
 
 #include "core/fault.h"
+#include "core/file.h"
 #include "core/log.h"
 #include "core/run.h"
 #include "kernels/flight.h"
@@ -62,7 +63,8 @@ static ct_status open_all(ct_trainer *t) {
     CT_TRY(ct_resume_facts(c, &t->dataset, &t->facts));
     CT_TRY(ct_stepper_open_among(c, &t->dataset, t->comm, &t->s));
     CT_TRY(ct_tracing_open(c, &t->s, &t->tracing));
-    const ct_checkpoint_place place = {.run = c->out, .keep = c->keep, .keep_every = c->keep_every, .facts = t->facts};
+    const ct_checkpoint_place place = {
+        .run = c->out, .keep = c->keep, .keep_every = c->keep_every, .facts = t->facts, .timeout = c->dist.timeout};
     return ct_saver_open(&place, &t->s.network, c->background, false, &t->saver);
 }
 
@@ -140,7 +142,12 @@ static ct_status begin(ct_trainer *t, const char *const *words, size_t word_coun
     if (t->comm) CT_TRY(ct_comm_broadcast(t->comm, &start, sizeof start));
     if (t->comm) ct_flight_open(t->config->out, t->comm->rank, t->comm->size, t->comm->host);
     CT_TRY(take_start(t, &start));
-    return t->leads ? open_run(t, &start, words, word_count) : CT_OK;
+    if (t->leads) CT_TRY(open_run(t, &start, words, word_count));
+    if (!t->comm) return CT_OK;
+    CT_TRY(ct_comm_barrier(t->comm));
+    if (ct_folder_exists(t->config->out)) return CT_OK;
+    return ct_fail(CT_EFAIL, "%s: %s, which rank 0 has made, is not there on %s (hint: a file system that all share)",
+                   ct_config_where("train.out"), t->config->out, t->comm->host);
 }
 
 static void close_all(ct_trainer *t) {

@@ -16,6 +16,8 @@
 #include "kernels/comm.h"
 #include "models/network.h"
 
+typedef enum ct_sent_as { CT_SENT_FP32, CT_SENT_BF16 } ct_sent_as;
+
 typedef struct ct_train_config {
     const char      *data;
     double           unknown;
@@ -23,7 +25,9 @@ typedef struct ct_train_config {
     ct_model_config  model;
     ct_device_choice on;
     ct_dist_choice   dist;
-    int64_t          bucket; /* KiB */
+    int64_t          bucket;  /* KiB */
+    int              sent_as; /* gradients between ranks: ct_sent_as */
+    bool             shard;
     const char      *out, *init;
     int              resume; /* never, auto */
     int64_t seed, steps, batch, accumulate, warmup, log_every, valid_every, save_every, keep, keep_every, patience,

@@ -1,4 +1,5 @@
-/* loss.c -- cpu: cross entropy of each row and its gradient in one pass; the norm of the gradient; AdamW. */
+/* loss.c -- cpu: cross entropy of each row and its gradient in one pass; the norm of the gradient; AdamW; bf16. */
+#include "kernels/bf16.h"
 #include "kernels/cpu/cpu.h"
 
 /* returns the loss; dlogits may be NULL or the row itself */
@@ -40,11 +41,27 @@ CT_CPU(cross_entropy) {
     return CT_OK;
 }
 
-CT_CPU(grad_norm) {
+CT_CPU(narrow) {
+    const ct_narrow *p = &params->narrow;
+    const float     *x = p->x;
+#pragma omp parallel for simd schedule(static) if (p->count > CT_SMALL)
+    for (int64_t i = 0; i < p->count; i++) p->y[i] = ct_bf16_round(x[i]);
+    return CT_OK;
+}
+
+CT_CPU(widen) {
+    const ct_widen *p = &params->widen;
+    float          *y = p->y;
+#pragma omp parallel for simd schedule(static) if (p->count > CT_SMALL)
+    for (int64_t i = 0; i < p->count; i++) y[i] = ct_bf16_float(p->x[i]);
+    return CT_OK;
+}
+
+CT_CPU(grad_squares) {
     enum { SUMS = 8 }; /* doubles added side by side */
-    const ct_grad_norm *p = &params->grad_norm;
-    const float        *grad = p->grad;
-    int64_t             blocks = (p->count + CT_NORM_BLOCK - 1) / CT_NORM_BLOCK;
+    const ct_grad_squares *p = &params->grad_squares;
+    const float           *grad = p->grad;
+    int64_t                blocks = (p->count + CT_NORM_BLOCK - 1) / CT_NORM_BLOCK;
 #pragma omp parallel for schedule(static) if (p->count > CT_SMALL)
     for (int64_t block = 0; block < blocks; block++) {
         int64_t i = block * CT_NORM_BLOCK, end = i + CT_NORM_BLOCK < p->count ? i + CT_NORM_BLOCK : p->count;
@@ -53,10 +70,15 @@ CT_CPU(grad_norm) {
             for (int s = 0; s < SUMS; s++) sum[s] += (double)grad[i + s] * (double)grad[i + s];
         for (; i < end; i++) total += (double)grad[i] * (double)grad[i];
         for (int s = 0; s < SUMS; s++) total += sum[s];
-        p->partial[block] = total;
+        p->square[block] = total;
     }
-    double total = 0;
-    for (int64_t block = 0; block < blocks; block++) total += p->partial[block];
+    return CT_OK;
+}
+
+CT_CPU(grad_norm) {
+    const ct_grad_norm *p = &params->grad_norm;
+    double              total = 0;
+    for (int64_t block = 0; block < p->blocks; block++) total += p->square[block];
     p->result[0] = sqrt(total);
     p->result[1] = isfinite(total);
     p->updates[0] += p->result[1];
@@ -77,10 +99,12 @@ CT_CPU(adamw) {
     float epsilon = (float)p->epsilon, rate = (float)p->step->learning_rate;
 #pragma omp parallel if (p->count > CT_SMALL)
     for (int64_t t = 0; t < p->tensors; t++) {
-        float decay = p->decay[t] ? (float)p->weight_decay : 0;
+        float         decay = p->decay[t] ? (float)p->weight_decay : 0;
+        const int64_t begin = p->first[t] > p->from ? p->first[t] - p->from : 0,
+                      last = p->first[t + 1] - p->from < p->count ? p->first[t + 1] - p->from : p->count;
 #pragma omp for schedule(static) nowait
-        for (int64_t from = p->first[t]; from < p->first[t + 1]; from += BLOCK) {
-            int64_t end = p->first[t + 1] - from < BLOCK ? p->first[t + 1] : from + BLOCK;
+        for (int64_t from = begin; from < last; from += BLOCK) {
+            int64_t end = last - from < BLOCK ? last : from + BLOCK;
 #pragma omp simd
             for (int64_t i = from; i < end; i++) {
                 float g = grad[i] * clip;

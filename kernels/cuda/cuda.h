@@ -29,6 +29,9 @@
     OP(attention_decode)                                                                                               \
     OP(memory_update)                                                                                                  \
     OP(cross_entropy)                                                                                                  \
+    OP(narrow)                                                                                                         \
+    OP(widen)                                                                                                          \
+    OP(grad_squares)                                                                                                   \
     OP(grad_norm)                                                                                                      \
     OP(adamw)                                                                                                          \
     OP(sample)

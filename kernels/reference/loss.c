@@ -1,4 +1,4 @@
-/* loss.c -- reference: cross entropy of each row and its gradient; the norm of the gradient; AdamW. */
+/* loss.c -- reference: cross entropy of each row and its gradient; the norm of the gradient; AdamW; bf16. */
 #include "kernels/reference/reference.h"
 
 CT_REFERENCE(cross_entropy) {
@@ -24,16 +24,34 @@ CT_REFERENCE(cross_entropy) {
     return CT_OK;
 }
 
+CT_REFERENCE(narrow) {
+    const ct_narrow *p = &params->narrow;
+    const real      *x = p->x;
+    for (int64_t i = 0; i < p->count; i++) p->y[i] = ct_bf16_round((float)x[i]);
+    return CT_OK;
+}
+
+CT_REFERENCE(widen) {
+    const ct_widen *p = &params->widen;
+    real           *y = p->y;
+    for (int64_t i = 0; i < p->count; i++) y[i] = (real)ct_bf16_float(p->x[i]);
+    return CT_OK;
+}
+
+CT_REFERENCE(grad_squares) {
+    const ct_grad_squares *p = &params->grad_squares;
+    const real            *grad = p->grad;
+    for (int64_t i = 0; i < p->count; i++) {
+        if (i % CT_NORM_BLOCK == 0) p->square[i / CT_NORM_BLOCK] = 0;
+        p->square[i / CT_NORM_BLOCK] += (double)grad[i] * (double)grad[i];
+    }
+    return CT_OK;
+}
+
 CT_REFERENCE(grad_norm) {
     const ct_grad_norm *p = &params->grad_norm;
-    const real         *grad = p->grad;
     double              total = 0;
-    for (int64_t first = 0; first < p->count; first += CT_NORM_BLOCK) {
-        double block = 0;
-        for (int64_t i = first; i < p->count && i < first + CT_NORM_BLOCK; i++)
-            block += (double)grad[i] * (double)grad[i];
-        total += block;
-    }
+    for (int64_t b = 0; b < p->blocks; b++) total += p->square[b];
     p->result[0] = sqrt(total);
     p->result[1] = isfinite(total);
     p->updates[0] += p->result[1];
@@ -52,7 +70,8 @@ CT_REFERENCE(adamw) {
     real   rate = (real)p->step->learning_rate;
     for (int64_t t = 0; t < p->tensors; t++) {
         real decay = p->decay[t] ? (real)p->weight_decay : 0;
-        for (int64_t i = p->first[t]; i < p->first[t + 1]; i++) {
+        for (int64_t i = 0; i < p->count; i++) {
+            if (p->from + i < p->first[t] || p->from + i >= p->first[t + 1]) continue;
             real g = grad[i] * (real)clip;
             moment[i] = beta1 * moment[i] + (real)(1 - p->beta1) * g;
             variance[i] = beta2 * variance[i] + (real)(1 - p->beta2) * g * g;

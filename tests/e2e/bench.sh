@@ -10,7 +10,7 @@ says() { local text=$1; shift; "$@" 2> /dev/null | grep -qE -- "$text"; }
 check 'a bench' bash -c '"$@" > "$0/out" 2> "$0/err"' "$T" "$CANTUS" bench configs/demo-melody.yaml $TINY
 check 'nothing on stderr' test ! -s "$T/err"
 for op in rows_embed rotary_rows layernorm linear harmony attention gelu cross_entropy linear_backward layernorm_backward gelu_backward \
-    attention_backward harmony_backward rows_embed_backward memory_update grad_norm adamw; do
+    attention_backward harmony_backward rows_embed_backward memory_update grad_squares grad_norm adamw; do
     check "$op: in both tables" test "$(grep -c "^  $op  " "$T/out")" -ge 2
 done
 check 'with its sizes' grep -q 'attention\.qkv .*rows 80, in 32, out 96$' "$T/out"
@@ -45,7 +45,7 @@ if command -v python3 > /dev/null; then
     check 'the ops are those of the plan' python3 -c "
 import json, sys
 b, p = (json.load(open(f))['ops'] for f in sys.argv[1:])
-assert set(b) - {'grad_norm', 'adamw'} == set(p), (set(b), set(p))
+assert set(b) - {'grad_squares', 'grad_norm', 'adamw'} == set(p), (set(b), set(p))
 for k, s in p.items(): assert b[k]['calls'] == 3 * s['calls'] and abs(b[k]['bytes'] - 3 * s['bytes']) <= 0.2 * b[k]['bytes'], k" "$T/bench.json" "$T/plan.json"
     on_a_terminal() { python3 -c '
 import os, pty, sys

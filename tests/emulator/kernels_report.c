@@ -38,7 +38,10 @@ static const op_case shapes[] = {
     SHAPE(attention_decode, .batch = 4, .capacity = 512, .heads = 4, .head = 64, .keys = 64, .scale = 0.125),
     SHAPE(memory_update, .batch = 4, .tokens = 64, .memory = 192, .width = 256),
     SHAPE(cross_entropy, .rows = 256, .vocabulary = 512),
-    SHAPE(grad_norm, .count = 262144),
+    SHAPE(narrow, .count = 65536),
+    SHAPE(widen, .count = 65536),
+    SHAPE(grad_squares, .count = 262144),
+    SHAPE(grad_norm, .blocks = 1024),
     SHAPE(adamw, .count = 65536, .tensors = 12, .beta1 = 0.9, .beta2 = 0.98, .epsilon = 1e-8, .weight_decay = 0.1),
     SHAPE(sample, .batch = 4, .vocabulary = 512, .top_k = 40, .temperature = 1, .top_p = 0.9),
 };

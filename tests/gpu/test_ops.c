@@ -36,7 +36,10 @@ static const op_case large_cases[] = {
     MEMORY("(large)", 16, 256, 768, 512, PLAIN),
     DECODE("(large)", 16, 1024, 8, 64, 300, .flags = LONG_RUN),
     ENTROPY("(large)", 8192, 331, PLAIN),
-    CASE(grad_norm, "(large)", .params.grad_norm = {.count = 20000000}),
+    CASE(narrow, "(large)", .params.narrow = {.count = 20000000}),
+    CASE(widen, "(large)", .params.widen = {.count = 20000000}),
+    CASE(grad_squares, "(large)", .params.grad_squares = {.count = 20000000}),
+    CASE(grad_norm, "(large)", .params.grad_norm = {.blocks = 20000}),
     ADAMW("(large)", 2000000, 60, PLAIN),
     SAMPLE("(large)", 256, 331, 40, 1, 0.9, PLAIN),
 };

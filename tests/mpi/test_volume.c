@@ -59,44 +59,34 @@ static int64_t planned(ct_train_config c) {
     return sent;
 }
 
-static void of_steps(void **state) {
-    const ct_train_config c = config((int)(intptr_t)*state, "train.batch=8", "dist.bucket=8");
-    ct_stepper            s;
-    ok(ct_stepper_open_among(&c, &dataset, ranks->size > 1 ? ranks : NULL, &s));
+static void steps(const ct_train_config *c) {
+    ct_stepper s;
+    ok(ct_stepper_open_among(c, &dataset, ranks->size > 1 ? ranks : NULL, &s));
     const ct_reducer *r = &s.network.reducer;
+    const int64_t     first = ranks->size > 1 ? ct_reducer_bytes(r, CT_F32, 0) : 0;
     for (int i = 0; i < 3; i++) {
         const int64_t before = ct_comm_sent(ranks);
         ok(ct_stepper_step(&s));
-        const int64_t sent = ct_comm_sent(ranks) - before;
-        assert_int_equal(sent, ct_scaling_sent(r->at, r->count, r->dtype, false, ranks->rank, ranks->size));
-        assert_int_equal(of_all(sent), 2 * (ranks->size - 1) * s.model.parameter_count * (int64_t)sizeof(float));
-        if (ranks->rank == 0) assert_int_equal(sent, planned(c));
+        const int64_t sent = ct_comm_sent(ranks) - before, all = of_all(sent);
+        if (ranks->size > 1) assert_int_equal(sent, ct_reducer_bytes(r, CT_F32, ranks->rank));
+        if (!c->shard)
+            assert_int_equal(all, 2 * (ranks->size - 1) * s.model.parameter_count * (int64_t)ct_dtype_size(r->sent));
+        if (ranks->rank == 0) assert_int_equal(sent, first);
+        if (ranks->rank == 0) assert_int_equal(sent, planned(*c));
     }
     if (ranks->rank == 0 && ranks->size > 1)
-        printf("%s, %d ranks: %lld bytes a step in %d buckets\n", ct_stage_names[c.model.stage], ranks->size,
-               (long long)ct_scaling_sent(r->at, r->count, r->dtype, false, 0, ranks->size), r->count);
+        printf("%s, %d ranks%s%s: %lld bytes a step in %d buckets\n", ct_stage_names[c->model.stage], ranks->size,
+               c->shard ? ", sharded" : "", c->sent_as == CT_SENT_BF16 ? ", in bf16" : "", (long long)first, r->count);
     ct_stepper_close(&s);
 }
 
-/* Shares summed, and gathered after an update: as many bytes, of each rank. */
-static void of_shares(void **state) {
-    const ct_train_config c = config((int)(intptr_t)*state, "train.batch=8", "dist.bucket=8");
-    ct_stepper            s;
-    int64_t               ticket;
-    ok(ct_stepper_open_among(&c, &dataset, ranks->size > 1 ? ranks : NULL, &s));
-    const ct_reducer *r = &s.network.reducer;
-    const int64_t     before = ct_comm_sent(ranks);
-    for (int what = CT_REDUCE_SCATTER; what <= CT_ALL_GATHER; what++)
-        for (int i = 0; i < r->count; i++) {
-            const ct_shared array = {r->gradients + (size_t)r->at[i].first * sizeof(float), r->at[i].count, r->dtype,
-                                     0};
-            ok(ct_comm_begin(ranks, (ct_collective)what, &array, &ticket));
-            ok(ct_comm_wait(ranks, ticket));
-        }
-    const int64_t sent = ct_comm_sent(ranks) - before;
-    assert_int_equal(sent, ct_scaling_sent(r->at, r->count, r->dtype, true, ranks->rank, ranks->size));
-    assert_int_equal(sent, ct_scaling_sent(r->at, r->count, r->dtype, false, ranks->rank, ranks->size));
-    ct_stepper_close(&s);
+static void of_steps(void **state) {
+    ct_train_config c = config((int)(intptr_t)*state, "train.batch=8", "dist.bucket=8");
+    for (int i = 0; i < 4; i++) {
+        c.shard = i % 2;
+        c.sent_as = i / 2 ? CT_SENT_BF16 : CT_SENT_FP32;
+        steps(&c);
+    }
 }
 
 int main(void) {
@@ -106,7 +96,6 @@ int main(void) {
         cmocka_unit_test(of_values),
         {"of_steps (backbone)", of_steps, NULL, NULL, backbone},
         {"of_steps (melody)", of_steps, NULL, NULL, melody},
-        {"of_shares (melody)", of_shares, NULL, NULL, melody},
     };
     if (ct_comm_open(&(ct_dist_choice){.timeout = 60}, &ranks) != CT_OK) {
         fprintf(stderr, "%s\n", ct_message());

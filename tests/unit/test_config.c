@@ -335,6 +335,8 @@ static void training_configs_come_back(void **state) {
         "dist.timeout=12.5",
         "dist.bootstrap=tcp",
         "dist.bucket=128",
+        "dist.gradients=bf16",
+        "optimizer.shard=true",
         "gpu=H100",
         "gpus=256",
         "net=200G",

@@ -21,18 +21,21 @@ static void norm_is_not_finite(void **state) {
     (void)state;
     enum { COUNT = 3 * CT_NORM_BLOCK };
     static float  grad[COUNT];
-    static double partial[COUNT / CT_NORM_BLOCK + 1], result[2], updates = 0;
-    ct_params     params = {
-            .grad_norm = {.count = COUNT, .grad = grad, .result = result, .updates = &updates, .partial = partial}};
+    static double square[COUNT / CT_NORM_BLOCK], result[2], updates = 0;
+    ct_params     squares = {.grad_squares = {.count = COUNT, .grad = grad, .square = square}};
+    ct_params     norm = {
+            .grad_norm = {.blocks = COUNT / CT_NORM_BLOCK, .square = square, .result = result, .updates = &updates}};
     const float bad[] = {INFINITY, -INFINITY, NAN};
     double      made = 0;
     for (int i = 0; i < 3; i++)
         for (int64_t at = 0; at < COUNT; at += 4999) {
             grad[at] = bad[i];
-            assert_int_equal(ct_op_run(ct_backend_cpu(), CT_OP_grad_norm, &params), CT_OK);
+            assert_int_equal(ct_op_run(ct_backend_cpu(), CT_OP_grad_squares, &squares), CT_OK);
+            assert_int_equal(ct_op_run(ct_backend_cpu(), CT_OP_grad_norm, &norm), CT_OK);
             assert_true(result[1] == 0 && updates == made);
             grad[at] = 3e38f; /* large is no failure */
-            assert_int_equal(ct_op_run(ct_backend_cpu(), CT_OP_grad_norm, &params), CT_OK);
+            assert_int_equal(ct_op_run(ct_backend_cpu(), CT_OP_grad_squares, &squares), CT_OK);
+            assert_int_equal(ct_op_run(ct_backend_cpu(), CT_OP_grad_norm, &norm), CT_OK);
             assert_true(result[1] == 1 && updates == ++made);
             grad[at] = 0;
         }

@@ -191,7 +191,6 @@ static double run_window(dump *d, ct_network *n, int64_t window) {
 
 static void train(dump *d, ct_network *n, results *r) {
     const double *rates = numbers(d, "", "rates", d->steps), *adam = numbers(d, "", "adam", 5);
-    const ct_adam settings = {adam[0], adam[1], adam[2], adam[3]};
     n->step->clip = adam[4];
     assert_int_equal(ct_network_forget(n), CT_OK);
     for (int64_t k = 0; k < d->steps; k++) {
@@ -201,7 +200,7 @@ static void train(dump *d, ct_network *n, results *r) {
         assert_int_equal(ct_network_backward(n), CT_OK);
         assert_int_equal(ct_network_norm(n), CT_OK);
         r->norms[k] = n->norm[0];
-        assert_int_equal(ct_network_update(n, &settings), CT_OK);
+        assert_int_equal(ct_network_update(n), CT_OK);
         assert_int_equal(ct_network_remember(n), CT_OK);
     }
 }
@@ -211,6 +210,8 @@ static results run(dump *d, ct_dtype dtype, const ct_backend *backend) {
     ct_network         n;
     ct_network_options o = {
         .batch = d->batch, .tokens = d->tokens, .memory = d->config.memory, .train = true, .backend = backend};
+    const double *adam = numbers(d, "", "adam", 5);
+    o.adam = (ct_adam){adam[0], adam[1], adam[2], adam[3]};
     int64_t count = d->batch * d->tokens * m.vocabulary_size;
     results r = {CT_NEW(&d->arena, double, (size_t)(d->windows * count)),
                  CT_NEW(&d->arena, double, (size_t)m.parameter_count), CT_NEW(&d->arena, double, (size_t)d->steps),

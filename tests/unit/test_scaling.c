@@ -45,15 +45,21 @@ static ct_train_config config_of(const char *bucket, const char *gpus) {
 }
 
 static void bytes_by_hand(void **state) {
-    const ct_bucket buckets[] = {{0, 100, 1}, {100, 10, 2}};
+    ct_bucket      buckets[] = {{0, 100, 1}, {100, 10, 2}};
+    const ct_model model = {.parameter_count = 110};
+    ct_reducer     r = {.o = {.model = &model, .ranks = 1}, .at = buckets, .count = 2, .sent = CT_F32};
     (void)state;
-    for (int shard = 0; shard < 2; shard++) {
-        assert_int_equal(ct_scaling_sent(buckets, 2, CT_F32, shard, 0, 1), 0);
-        for (int rank = 0; rank < 2; rank++) assert_int_equal(ct_scaling_sent(buckets, 2, CT_F32, shard, rank, 2), 440);
-        /* shares of 34, 33, 33 and of 4, 3, 3: the others' and twice one's own */
-        assert_int_equal(ct_scaling_sent(buckets, 2, CT_F32, shard, 0, 3), 4 * (66 + 68 + 6 + 8));
-        assert_int_equal(ct_scaling_sent(buckets, 2, CT_BF16, shard, 2, 3), 2 * (67 + 66 + 7 + 6));
-    }
+    assert_int_equal(ct_reducer_bytes(&r, CT_F32, 0), 0);
+    r.o.ranks = 2;
+    for (int rank = 0; rank < 2; rank++) assert_int_equal(ct_reducer_bytes(&r, CT_F32, rank), 440);
+    r.o.ranks = 3; /* shares of 34, 33, 33 and of 4, 3, 3: the others' and twice one's own */
+    assert_int_equal(ct_reducer_bytes(&r, CT_F32, 0), 4 * (66 + 68 + 6 + 8));
+    r.sent = CT_BF16;
+    assert_int_equal(ct_reducer_bytes(&r, CT_F32, 2), 2 * (67 + 66 + 7 + 6));
+    /* shares of whole blocks: the first rank sums and hands out all, and has the norm's only part */
+    r.o.shard = true;
+    assert_int_equal(ct_reducer_bytes(&r, CT_F32, 0), 2 * 110 * 4 + 2 * 8);
+    assert_int_equal(ct_reducer_bytes(&r, CT_F32, 2), 110 * 2 + 8);
 }
 
 static void links_by_hand(void **state) {
@@ -86,8 +92,9 @@ static double watched_step(const ct_train_config *c, ct_plan *plan, int64_t gpus
     ct_network        n;
     ct_reducer        r;
     assert_int_equal(ct_gpu_network(c, m, c->batch, planned->queries, planned->keys, &n), CT_OK);
-    const ct_reducer_options o = {.model = m, .gradients = n.gradients, .bytes = (size_t)c->bucket << 10};
-    assert_int_equal(ct_reducer_make(&o, &n.backward, &n.arena, &r), CT_OK);
+    const ct_reducer_options o = {
+        .model = m, .ranks = (int)gpus, .gradients = n.gradients, .dtype = n.dtype, .bytes = (size_t)c->bucket << 10};
+    assert_int_equal(ct_reducer_make(&o, &n.backward, false, &n.arena, &r), CT_OK);
     double *whole = CT_NEW(&arena, double, n.backward.count + 1); /* when so many records have run */
     for (size_t i = 0; i < n.backward.count; i++) whole[i + 1] = whole[i] + ct_gpu_least(g, &n.backward.at[i], NULL, p);
     const double computed = whole[n.backward.count] + ct_gpu_least_of(g, &n.after, p);
@@ -96,7 +103,7 @@ static double watched_step(const ct_train_config *c, ct_plan *plan, int64_t gpus
         const double begin = free > whole[r.at[i].after] ? free : whole[r.at[i].after];
         free = begin + ct_scaling_seconds(&l, CT_ALL_REDUCE, (double)r.at[i].count * sizeof(float), gpus);
     }
-    const double first = ct_gpu_least_of(g, &n.forward, p) + computed, update = ct_gpu_least_update(g, &n, &c->adam, p);
+    const double first = ct_gpu_least_of(g, &n.forward, p) + computed, update = ct_gpu_least_of(g, &n.update, p);
     const double step = first + ct_gpu_least_of(g, &n.forward, p) + (free > computed ? free : computed) + update;
     ct_network_free(&n);
     return step;

@@ -29,7 +29,7 @@ static double step_by_hand(ct_stepper *s, const ct_train_config *c, int64_t numb
         ok(ct_network_remember(n));
     }
     ok(ct_network_norm(n));
-    ok(ct_network_update(n, &c->adam));
+    ok(ct_network_update(n));
     return sum;
 }
 
