@@ -1,4 +1,4 @@
-# comm.sh -- the communicator (kernels/comm.h) between real processes: right results for 1 to 4 of them, by MPI and by TCP, and
+# comm.sh -- the communicator (kernels/comm.h) between real processes: right results for 1 to 8 of them, by MPI and by TCP, and
 # an end with a message when one of them is killed, stopped, leaves early, fails, or calls something else than the others.
 . "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 BUILD_FOLDER=${BUILD_FOLDER:-build/release}
@@ -80,7 +80,7 @@ refuses "nearly the word" 2 'did you mean comm?' "$CANTUS" bench com
 refuses "a rank that does not come" 1 'rank 0 at localhost port 30098' env WORLD_SIZE=3 RANK=1 MASTER_ADDR=localhost MASTER_PORT=30098 "$CANTUS" bench comm dist.timeout=0.5
 
 # ---- by TCP
-for n in 2 3 4; do check "$n ranks by TCP" right by_tcp "$n"; done
+for n in 2 3 4 8; do check "$n ranks by TCP" right by_tcp "$n"; done
 refuses "nobody else comes" 1 'waiting for rank 1-2 to connect' env WORLD_SIZE=3 RANK=0 MASTER_ADDR=localhost MASTER_PORT=$((30100 + RANDOM % 900)) "$T/ranks" right dist.timeout=0.5
 refuses "rank 0 does not come" 1 'rank 0 at localhost port 30099' env WORLD_SIZE=3 RANK=1 MASTER_ADDR=localhost MASTER_PORT=30099 "$T/ranks" right dist.timeout=0.5
 check "by TCP, one hangs" ends by_tcp late 8 'rank 0 of 4 on .*: all_reduce number 4 (280000 bytes): nothing from rank 3 (.*) for 2.0 s'
@@ -114,7 +114,7 @@ check "tasks of srun" right by_srun
 if ! command -v mpirun > /dev/null; then skip "ranks by MPI: no mpirun (package openmpi-bin)"
 elif [ ! -f "$CANTUS_MPI_LIBRARY" ]; then skip "ranks by MPI: no ${CANTUS_MPI_LIBRARY##*/} (package libopenmpi-dev, then make)"
 else
-    for n in 1 2 3 4; do check "$n ranks by MPI" right by_mpi "$n"; done
+    for n in 1 2 3 4 8; do check "$n ranks by MPI" right by_mpi "$n"; done
     processes_by_mpi() { local n=$1; shift; timeout 60 tests/mpi.sh "$n" "$@"; }
     check "bench comm by MPI" bench processes_by_mpi 2
     check "... says who" grep -q '^2 ranks by mpi' "$TMP/bench.out"

@@ -37,6 +37,8 @@ for stage in backbone melody; do
     check "$stage, 1 rank" train 1 $stage one
     check "$stage, 2 ranks" train 2 $stage two
     check "$stage, 4 ranks" train 4 $stage four
+    check "$stage, 8 ranks" train 8 $stage eight
+    check "$stage: 8 ranks as 1" near $stage-one $stage-eight
     check "$stage: 2 ranks as 1" near $stage-one $stage-two
     check "$stage: 4 ranks as 1" near $stage-one $stage-four
     check "$stage, 2 ranks again" train 2 $stage again
