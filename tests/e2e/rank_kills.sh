@@ -1,6 +1,6 @@
 # rank_kills.sh -- kill -9 or SIGSTOP of any of 4 ranks at any moment, by MPI and by TCP: the job ends in time, with a message and a
-# flight record, and nothing is left of it; started again it ends with the bytes of the undisturbed run. MOMENTS=N: so many in
-# all; SEED: other ones.
+# flight record, and nothing is left of it; started again it ends with the bytes of the undisturbed run. MOMENTS=N: so many that
+# meet a job that runs; SEED: other ones.
 . "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 MOMENTS=${MOMENTS:-4} T=$TMP RANDOM=${SEED:-1}
 export T OMP_NUM_THREADS=1 CANTUS_MPI_LIBRARY; CANTUS_MPI_LIBRARY=$(dirname "$(realpath "$CANTUS")")/libcantus_mpi.so
@@ -59,13 +59,15 @@ strike() {
     if [ "$3" = mpi ] && [ $signal = STOP ] && ! wait_for 8 "${jobs[@]}" && [ "$(pgrep -P "${jobs[0]}")" = "$pid" ]; then
         kill -CONT "$pid" # mpirun waits for it alone: the others had done all, and have ended
     fi
-    wait_for 12 "${others[@]}" || { wrong="still there: $(ps -e -o pid,ppid,stat,etime,args | grep "train.out=$T/$run ")"; return; }
+    wait_for 12 "${others[@]}" || { wrong="still there: $(ps -o pid,ppid,stat,etime,args -p "${others[0]}" --ppid "${others[0]}")"; return; }
     if ! all_went_well && ! [ $struck = 1 ]; then wrong="exit ${codes[*]}, and nobody was hurt"; return; fi
     if [ ${#others[@]} -lt ${#jobs[@]} ]; then # by TCP, one that was stopped goes on when the others are no more
+        local ends=("${codes[@]}")
         sleep 0.1
         kill -CONT "$pid"
         wait_for 8 "$pid" || { wrong='goes on for ever, alone'; return; }
         all_went_well || grep -q '^cantus: ' "$T/$run.log.$rank" || { wrong="ended without a word: exit ${codes[*]}"; return; }
+        codes+=("${ends[@]}")
     fi
     for i in $(seq 50); do left_over "$run" > /dev/null || break; sleep 0.1; done
     left_over "$run" > /dev/null && { wrong="left: $(left_over "$run")"; return; }
@@ -128,9 +130,9 @@ count=0 met=0 ended=0 saved=0 stages=(backbone melody)
 begun=$(date +%s%N)
 for stage in "${stages[@]}"; do check "$stage: an undisturbed run" train "${links[1]}" $stage $stage; done
 long=$((($(date +%s%N) - begun) / 2000000)) # milliseconds of one
-while [ $count -lt "$MOMENTS" ]; do
+while [ $met -lt "$MOMENTS" ] && [ $count -lt $((4 * MOMENTS)) ]; do # those that met a job that ran count
     stage=${stages[count % 2]} run=killed-$stage link=${links[count / 2 % 2]}
-    signal=$([ $((RANDOM % 2)) = 0 ] && echo KILL || echo STOP) rank=$((RANDOM % 4)) after=$((50 + RANDOM % long))
+    signal=$([ $((RANDOM % 2)) = 0 ] && echo KILL || echo STOP) rank=$((RANDOM % 4)) after=$((50 + RANDOM % (long * 2 / 3)))
     strike $stage $run $link $signal $rank $after
     count=$((count + 1)) met=$((met + struck)) saved=$((saved + $(cat "$T/$run".log.* | grep -c '^resuming from ')))
     if [ -z "$wrong" ] && grep -qs ' steps in ' "$T/$run.log.0" && all_went_well; then
@@ -144,7 +146,7 @@ while [ $count -lt "$MOMENTS" ]; do
     break
 done
 echo "  $met of $count moments met a job that ran ($long ms when nobody is hurt); $saved jobs had a checkpoint to go on from, $ended ended"
-check "$count moments: $wrong" test -z "$wrong"
+check "$met moments: $wrong" test -z "$wrong" -a $met -ge "$MOMENTS"
 for stage in "${stages[@]}"; do
     check "$stage: to the end" train tcp $stage killed-$stage
     check "$stage: the same bytes" same_runs $stage killed-$stage
