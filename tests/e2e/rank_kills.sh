@@ -84,20 +84,22 @@ records = [json.load(open(path)) for path in sorted(glob.glob(folder + "/flight-
 assert [r["rank"] for r in records] == [r for r in range(4) if r != int(dead)], records
 for r in records:
     last, calls = r["collectives"][-1], r["collectives"]
-    assert r["ranks"] == 4 and "dist.timeout" in r["message"] and r["doing"] == "training" and r["step"] > 0, r
+    assert r["ranks"] == 4 and r["doing"] == "training" and r["step"] > 0, r
+    assert "dist.timeout" in r["message"] or "has ended" in r["message"], r["message"]
     assert [c["number"] for c in calls] == list(range(calls[0]["number"], last["number"] + 1)) and len(calls) <= 64
     failed = [c for c in calls if c["state"] != "done"]
-    assert failed and failed[0]["state"] == "failed" and -8 < failed[0]["begun"] < -1 and failed[0]["asked"] <= failed[0]["begun"]
+    assert failed and failed[0]["state"] == "failed" and -12 < failed[0]["begun"] < 0 and failed[0]["asked"] <= failed[0]["begun"]
     assert len(r["ops"]) == 32 and all(op["op"] and op["label"] for op in r["ops"]), r["ops"]
-assert len({c["number"] for r in records for c in r["collectives"] if c["state"] == "failed"}) <= 2, records
+first = [next(c["number"] for c in r["collectives"] if c["state"] == "failed") for r in records]
+assert max(first) - min(first) <= 2, first
 EOP
 }
 named() { # RUN RANK: the message names the record
-    grep -q "^cantus: .*nothing from rank.*; flight record: $T/$1/flight-$2.json\$" "$T/$1.log.$2" || { cat "$T/$1.log.$2"; return 1; }
+    grep -q "^cantus: .*; flight record: $T/$1/flight-$2.json\$" "$T/$1.log.$2" || { cat "$T/$1.log.$2"; return 1; }
 }
 
 # ---- flight records
-begin tcp melody flight train.steps=100000
+begin tcp melody flight train.steps=100000 train.save_every=100000 train.valid_every=100000
 for _ in $(seq 200); do grep -q '^step 4/' "$T/flight.log.0" && break; sleep 0.05; done
 kill -STOP "${jobs[1]}"
 check 'the others end' wait_for 12 "${jobs[0]}" "${jobs[2]}" "${jobs[3]}"
@@ -107,7 +109,7 @@ check 'what the records say' records flight 1
 kill -CONT "${jobs[1]}"
 check 'the one that was stopped ends too' wait_for 8 "${jobs[1]}"
 check 'and has a record' test "${codes[*]}" = 1 -a -s "$T/flight/flight-1.json"
-begin tcp melody flight train.steps=100000
+begin tcp melody flight train.steps=100000 train.save_every=100000 train.valid_every=100000
 check 'on again' bash -c 'for _ in $(seq 200); do grep -q "^step " "$0" && exit; sleep 0.05; done; exit 1' "$T/flight.log.0"
 check 'no record is left' bash -c '! ls "$0" | grep "^flight"' "$T/flight"
 kill -USR1 "${jobs[2]}"
