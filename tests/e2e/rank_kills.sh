@@ -59,6 +59,9 @@ strike() {
     if [ "$3" = mpi ] && [ $signal = STOP ] && ! wait_for 8 "${jobs[@]}" && [ "$(pgrep -P "${jobs[0]}")" = "$pid" ]; then
         kill -CONT "$pid" # mpirun waits for it alone: the others had done all, and have ended
     fi
+    if [ "$3" = mpi ] && ! wait_for 12 "${jobs[@]}" && [ -z "$(pgrep -P "${jobs[0]}")" ]; then # all ranks have ended, mpirun has not seen it
+        hung=$((hung + 1)); kill -KILL "${jobs[0]}"
+    fi
     wait_for 12 "${others[@]}" || { wrong="still there: $(ps -o pid,ppid,stat,etime,args -p "${others[0]}" --ppid "${others[0]}")"; return; }
     if ! all_went_well && ! [ $struck = 1 ]; then wrong="exit ${codes[*]}, and nobody was hurt"; return; fi
     if [ ${#others[@]} -lt ${#jobs[@]} ]; then # by TCP, one that was stopped goes on when the others are no more
@@ -128,7 +131,7 @@ check 'a rank with another model' diverges model.feed_forward=32 'makes another 
 check 'a rank with another number of steps between reports' diverges train.valid_every=7 'makes another call.*same config and data'
 
 # ---- any moment
-count=0 met=0 ended=0 saved=0 stages=(backbone melody)
+count=0 hung=0 met=0 ended=0 saved=0 stages=(backbone melody)
 begun=$(date +%s%N)
 for stage in "${stages[@]}"; do check "$stage: an undisturbed run" train "${links[1]}" $stage $stage; done
 long=$((($(date +%s%N) - begun) / 2000000)) # milliseconds of one
@@ -147,7 +150,7 @@ while [ $met -lt "$MOMENTS" ] && [ $count -lt $((4 * MOMENTS)) ]; do # those tha
     kill -KILL "${jobs[@]}" $(left_over "$run") 2> /dev/null
     break
 done
-echo "  $met of $count moments met a job that ran ($long ms when nobody is hurt); $saved jobs had a checkpoint to go on from, $ended ended"
+echo "  $met of $count moments met a job that ran ($long ms when nobody is hurt); $saved jobs had a checkpoint to go on from, $ended ended, $hung times mpirun alone did not"
 check "$met moments: $wrong" test -z "$wrong" -a $met -ge "$MOMENTS"
 for stage in "${stages[@]}"; do
     check "$stage: to the end" train tcp $stage killed-$stage
