@@ -93,6 +93,7 @@ TRAINING trace trace_among(const ct_train_config *c, ct_comm *comm, const ct_bac
     t.parameters = ct_arena_alloc(&arena, t.parameter_bytes, 1);
     t.ring = ct_arena_alloc(&arena, t.ring_bytes, 1);
     assert_true(t.parameters && t.ring);
+    ok(ct_network_gather(&s.network));
     ok(ct_network_copy(n, t.parameters, n->weights.parameters, t.parameter_bytes));
     ok(ct_network_copy(n, t.ring, n->ring, t.ring_bytes));
     ct_stepper_close(&s);

@@ -31,5 +31,14 @@ check 'one is stopped' ends stopped 12 'nothing from other ranks for 2.0 s (dist
 check 'in a graph' ends stopped_in_graph 12 'nothing from other ranks for 2.0 s (dist.timeout'
 check 'one calls something else' ends other 12 'nothing from other ranks for 2.0 s (dist.timeout'
 CANTUS_STANDIN_DEVICES=1 check 'two on one GPU' ends opens 9 'ranks 0 and 1 have the same GPU, 0000:00:00.0'
+check 'training steps, 2 ranks' tests/mpi.sh 2 "$BUILD_FOLDER/tests/test_nccl_training_fast"
+# the whole program: GPUs share a batch and the optimizer, and CPUs go on from what they left
+TINY="data.path=$T/data model.layers=1 model.width=32 model.heads=2 model.feed_forward=32 model.tokens=32 train.batch=4 train.valid_every=100 train.count_model=0"
+make_midi
+check 'a dataset' "$CANTUS" prepare configs/demo-prepare.yaml input="$TMP/midi" output="$T/data"
+check 'two GPUs train' tests/mpi.sh 2 "$GPU" train configs/demo-melody.yaml $TINY train.out="$T/run" train.steps=3 train.save_every=3 device=cuda optimizer.shard=true
+check 'each has written its part' test -s "$T/run/checkpoints/last-0000000003/state-00001.safetensors"
+check 'two CPUs go on' tests/mpi.sh 2 "$CANTUS" train configs/demo-melody.yaml $TINY train.out="$T/run" train.steps=5 train.resume=auto
+check 'from there' bash -c 'grep -q "\"step\": *5" "$0"' "$T/run/metrics.jsonl"
 check 'no file is left' bash -c '! ls /dev/shm | grep -i "nccl"'
 finish

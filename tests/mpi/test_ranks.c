@@ -15,21 +15,12 @@
 #include "train/saver.h"
 #include "training_fixture.h"
 
-static ct_comm *ranks;
+#include "ranks_fixture.h"
 
 /* Lines for up to eight ranks; buckets of some tensors each. */
 static ct_train_config shared_config(int stage) {
     ct_train_config c = config(stage, "train.batch=8", "dist.bucket=8");
     return c;
-}
-
-/* ---- the same bytes on each rank */
-static void assert_same_everywhere(const void *bytes, size_t count) {
-    char *first = CT_NEW(&arena, char, count);
-    assert_non_null(first);
-    memcpy(first, bytes, count);
-    ok(ct_comm_broadcast(ranks, first, count));
-    assert_memory_equal(bytes, first, count);
 }
 
 static void as_one_rank(void **state) {
@@ -269,11 +260,5 @@ int main(void) {
         {"a_batch_is_left_out_by_all (melody)", a_batch_is_left_out_by_all, NULL, NULL, melody},
         cmocka_unit_test(lines_are_shared_evenly_or_not_at_all),
     };
-    if (ct_comm_open(&(ct_dist_choice){.timeout = 60}, &ranks) != CT_OK) {
-        fprintf(stderr, "%s\n", ct_message());
-        return 1;
-    }
-    const int failed = cmocka_run_group_tests(tests, training_begin, training_end);
-    if (failed) ct_comm_abort(ranks, "a test has failed");
-    return ct_comm_close(ranks) == CT_OK ? failed : 1;
+    return RUN_AMONG_RANKS(tests);
 }

@@ -12,7 +12,7 @@
 #include "train/plan.h"
 #include "training_fixture.h"
 
-static ct_comm *ranks;
+#include "ranks_fixture.h"
 
 /* What all ranks sent together. */
 static int64_t of_all(int64_t bytes) {
@@ -97,11 +97,5 @@ int main(void) {
         {"of_steps (backbone)", of_steps, NULL, NULL, backbone},
         {"of_steps (melody)", of_steps, NULL, NULL, melody},
     };
-    if (ct_comm_open(&(ct_dist_choice){.timeout = 60}, &ranks) != CT_OK) {
-        fprintf(stderr, "%s\n", ct_message());
-        return 1;
-    }
-    const int failed = cmocka_run_group_tests(tests, training_begin, training_end);
-    if (failed) ct_comm_abort(ranks, "a test has failed");
-    return ct_comm_close(ranks) == CT_OK ? failed : 1;
+    return RUN_AMONG_RANKS(tests);
 }

@@ -1,0 +1,196 @@
+/* test_nccl_training.c -- training by several ranks, each with a GPU of its own, on the doubles: losses and norms are
+ * those of one CPU within bounds, all ranks have the same bytes, a graph is its ops, sharded or not is the same but for
+ * the order of sums, and a checkpoint of GPUs is one for CPUs. Each rank is a process of this program, started by
+ * tests/mpi.sh (tests/e2e/nccl.sh); alone, and where each access is checked, it takes a few steps.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "temp_folder.h"
+#include "tests/standin/blas.h"
+#include "tests/standin/clean.h"
+#include "train/saver.h"
+#include "training_fixture.h"
+
+#include "ranks_fixture.h"
+
+/* Several buckets. Sharded, one of two blocks of numbers: of four ranks two have no share. */
+static ct_train_config shared_config(int stage) {
+    return config(stage, "train.batch=4", "dist.bucket=40");
+}
+/* Sharded, there are several of them, of several blocks. */
+static ct_train_config wide_config(int stage) {
+    ct_train_config c = shared_config(stage);
+    c.model.width = 96;
+    c.model.feed_forward = 200;
+    return c;
+}
+
+static void begin(uint64_t order) {
+    standin_begin(order * 16 + (uint64_t)ranks->rank);
+    blas_begin(1, BLAS_LISTS); /* the library chooses the same in all runs, and on all ranks */
+}
+
+static trace on_gpus(const ct_train_config *cpu, uint64_t order, bool wait) {
+    ct_train_config c = *cpu;
+    c.on.kind = CT_ON_CUDA;
+    begin(order);
+    const trace t = trace_among(&c, ranks, NULL, wait);
+    assert_clean();
+    assert_same_everywhere(t.parameters, t.parameter_bytes);
+    assert_same_everywhere(t.norm, sizeof t.norm);
+    return t;
+}
+
+/* ---- what comes out: as on one GPU, but for rounding. What that does shows where its library of products chooses
+ * other algorithms. */
+static trace on_one(const ct_train_config *c, unsigned choices) {
+    begin(1);
+    blas_begin(choices, BLAS_LISTS);
+    const trace t = trace_of(c, NULL, true);
+    assert_clean();
+    return t;
+}
+
+static void as_one_gpu(void **state) {
+    const int       stage = (int)(intptr_t)*state;
+    ct_train_config c = shared_config(stage), wrong = c;
+    wrong.learning_rate *= 2;
+    const trace    cpu = trace_of(&c, NULL, true), mistaken = trace_of(&wrong, NULL, true);
+    const distance mistake = between(&mistaken, &cpu);
+    c.on.kind = CT_ON_CUDA;
+    printf("%s, %d GPUs\n", ct_stage_names[stage], ranks->size);
+    for (int bf16 = 0; bf16 < 2; bf16++) {
+        c.on.precision = bf16 ? CT_PRECISION_BF16 : CT_PRECISION_FP32;
+        const trace    one = on_one(&c, 1), other = on_one(&c, 2);
+        const distance noise = between(&other, &one);
+        for (int shard = 0; shard < 2; shard++) {
+            c.shard = shard;
+            const trace own = on_gpus(&c, (uint64_t)shard + 1, true);
+            assert_within(bf16 ? "bf16" : "float", between(&own, &one), noise, mistake);
+        }
+        c.shard = false;
+    }
+}
+
+/* Whatever the order that queues run in; with a gradient on the way that is not a number. */
+static void graph_equals_ops(void **state) {
+    ct_train_config c = wide_config((int)(intptr_t)*state);
+    c.on.precision = CT_PRECISION_BF16;
+    setenv("CANTUS_FAULT", "nan:7", 1);
+    for (int shard = 0; shard < 2; shard++) {
+        c.shard = shard;
+        c.sent_as = shard ? CT_SENT_BF16 : CT_SENT_FP32;
+        c.on.graph = 1; /* off */
+        ok(ct_fault_arm(true));
+        const trace eager = on_gpus(&c, 5, true);
+        c.on.graph = 0;
+        for (uint64_t order = 1; order <= 2; order++) {
+            ok(ct_fault_arm(true));
+            const trace graph = on_gpus(&c, order, false);
+            assert_true(graph.at.skipped == 1 && graph.at.norm == eager.at.norm);
+            assert_memory_equal(graph.parameters, eager.parameters, eager.parameter_bytes);
+            assert_memory_equal(graph.ring, eager.ring, eager.ring_bytes);
+        }
+    }
+    setenv("CANTUS_FAULT", "nan:1000", 1); /* later than any step */
+    ok(ct_fault_arm(true));
+}
+
+static void check_steps(const ct_train_config *c) {
+    ct_stepper s;
+    begin(2);
+    ok(ct_stepper_open_among(c, &dataset, ranks, &s));
+    ok(ct_stepper_step(&s));
+    const standin_counters before = standin_count();
+    for (int i = 1; i < 6; i++) ok(ct_stepper_step(&s));
+    const standin_counters after = standin_count();
+    assert_int_equal(after.synchronising, before.synchronising);
+    assert_int_equal(after.device_allocations, before.device_allocations);
+    assert_int_equal(after.pinned_allocations, before.pinned_allocations);
+    assert_int_equal(after.events, before.events);
+    assert_int_equal(after.kernels, before.kernels); /* all of them in graphs */
+    ct_stepper_close(&s);
+    assert_clean();
+}
+static void steps_neither_wait_nor_allocate(void **state) {
+    ct_train_config c = wide_config((int)(intptr_t)*state);
+    c.on.kind = CT_ON_CUDA;
+    check_steps(&c);
+    c.shard = true;
+    check_steps(&c);
+}
+
+/* ---- checkpoints */
+static void a_checkpoint_is_for_cpus(void **state) {
+    ct_train_config c = wide_config((int)(intptr_t)*state);
+    char            folder[TEMP_PATH], path[TEMP_PATH + 80];
+    ct_stepper      s;
+    ct_saver        saver;
+    ct_counters     at;
+    c.on.kind = CT_ON_CUDA;
+    c.on.precision = CT_PRECISION_BF16;
+    c.shard = true;
+    if (ranks->rank == 0) temp_folder(folder);
+    ok(ct_comm_broadcast(ranks, folder, sizeof folder));
+    begin(3);
+    ok(ct_stepper_open_among(&c, &dataset, ranks, &s));
+    ok(ct_saver_open(&(ct_checkpoint_place){.run = folder, .keep = 1, .timeout = 60}, &s.network, true, false, &saver));
+    for (int i = 0; i < 5; i++) ok(ct_stepper_step(&s));
+    ok(ct_stepper_settle(&s));
+    ok(ct_saver_save(&saver, CT_LAST, &s.at));
+    ok(ct_stepper_step(&s)); /* of which nothing is saved */
+    ok(ct_saver_wait(&saver));
+    ok(ct_comm_barrier(ranks));
+    ct_saver_close(&saver);
+    ct_stepper_close(&s);
+    assert_clean();
+
+    snprintf(path, sizeof path, "%s/checkpoints/last-%010d", folder, 5);
+    trace end[2];
+    for (int i = 0; i < 2; i++) { /* goes on on one CPU, and on the GPUs */
+        ct_train_config on = c;
+        ct_comm        *comm = i ? ranks : NULL;
+        on.on = i ? c.on : (ct_device_choice){.kind = CT_ON_CPU};
+        begin(4);
+        ok(ct_stepper_open_among(&on, &dataset, comm, &s));
+        ok(ct_checkpoint_load(path, &s.network, &at));
+        s.at = at;
+        ct_loader_seek(&s.loader, at.micro);
+        end[i].parameter_bytes = (size_t)s.model.parameter_count * sizeof(float);
+        end[i].parameters = ct_arena_alloc(&arena, end[i].parameter_bytes, 1);
+        assert_non_null(end[i].parameters);
+        ok(ct_network_gather(&s.network));
+        ok(ct_network_copy(&s.network, end[i].parameters, s.network.weights.parameters, end[i].parameter_bytes));
+        ok(ct_stepper_step(&s));
+        ok(ct_stepper_settle(&s));
+        end[i].norm[0] = s.at.norm;
+        ct_stepper_close(&s);
+        assert_clean();
+    }
+    assert_memory_equal(end[0].parameters, end[1].parameters, end[0].parameter_bytes);
+    printf("norm of the next step: %g on one CPU, %g on GPUs in bf16\n", end[0].norm[0], end[1].norm[0]);
+    assert_true(fabs(end[0].norm[0] / end[1].norm[0] - 1) < 0x1p-6);
+    if (ranks->rank == 0) temp_remove(folder);
+}
+
+int main(void) {
+    void *const backbone = (void *)(intptr_t)CT_BACKBONE, *const melody = (void *)(intptr_t)CT_MELODY;
+    const struct CMUnitTest tests[] = {
+        {"as_one_gpu (backbone)", as_one_gpu, NULL, NULL, backbone},
+        {"as_one_gpu (melody)", as_one_gpu, NULL, NULL, melody},
+        {"graph_equals_ops (melody)", graph_equals_ops, NULL, NULL, melody},
+        {"steps_neither_wait_nor_allocate (backbone)", steps_neither_wait_nor_allocate, NULL, NULL, backbone},
+        {"steps_neither_wait_nor_allocate (melody)", steps_neither_wait_nor_allocate, NULL, NULL, melody},
+        {"a_checkpoint_is_for_cpus (melody)", a_checkpoint_is_for_cpus, NULL, NULL, melody},
+    };
+    const struct CMUnitTest brief[] = {tests[3]}; /* each load and store is checked there */
+    setenv("CANTUS_STANDIN_DEVICES", "8", 1);     /* one for each */
+    const bool alone = !ct_comm_expected();
+    if (emulator_checks_accesses() || alone) return RUN_AMONG_RANKS(brief);
+    return RUN_AMONG_RANKS(tests);
+}
