@@ -37,8 +37,9 @@ enum { LANES = 8 };
 #else
 enum { LANES = 4 };
 #endif
-typedef float   vec __attribute__((vector_size(LANES * 4)));
-typedef int32_t ivec __attribute__((vector_size(LANES * 4)));
+typedef float    vec __attribute__((vector_size(LANES * 4)));
+typedef int32_t  ivec __attribute__((vector_size(LANES * 4)));
+typedef uint32_t uvec __attribute__((vector_size(LANES * 4)));
 
 CT_INLINE vec vec_load(const float *from) {
     vec v;
@@ -146,7 +147,7 @@ static inline __attribute__((unused)) float largest_of(const float *x, int64_t c
 CT_INLINE vec vec_exp_below(vec x) { /* for x that are not above 88 */
     vec  shifted = x * 1.44269504f + 0x1.8p23f, n = shifted - 0x1.8p23f;
     vec  r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-    ivec scale = ((ivec)shifted << 23) + 0x3f800000;
+    uvec scale = ((uvec)shifted << 23) + 0x3f800000;
     return (vec)((ivec)(CT_EXP_POLYNOMIAL(r) * (vec)scale) & ~(ivec)(x < CT_EXP_LOW));
 }
 CT_INLINE vec vec_exp(vec x) {
@@ -158,7 +159,7 @@ CT_INLINE float one_exp(float x) {
     float   r = (y - n * 0.693359375f) + n * 2.12194440e-4f;
     int32_t scale;
     memcpy(&scale, &shifted, 4);
-    scale = (int32_t)((uint32_t)scale << 23) + 0x3f800000;
+    scale = (int32_t)(((uint32_t)scale << 23) + 0x3f800000);
     memcpy(&factor, &scale, 4);
     return x < CT_EXP_LOW ? 0.0f : CT_EXP_POLYNOMIAL(r) * factor;
 }

@@ -11,16 +11,14 @@
 #include "tests/standin/clean.h"
 #include "training_fixture.h"
 
-static ct_stepper open_stepper(const ct_train_config *c, double share) {
-    ct_stepper      s;
+static void open_stepper(const ct_train_config *c, double share, ct_stepper *s) {
     ct_train_config checked = *c;
     standin_begin(3);
     blas_begin(1, BLAS_LISTS);
     checked.on.against = share > 0;
     checked.on.share = share;
-    ok(ct_stepper_open(&checked, &dataset, false, &s));
-    s.config = c; /* what is read later is the same */
-    return s;
+    ok(ct_stepper_open(&checked, &dataset, false, s));
+    s->config = c; /* what is read later is the same */
 }
 
 /* ---- right kernels */
@@ -31,7 +29,8 @@ typedef struct run {
 } run;
 
 static run run_of(const ct_train_config *c, double share, int steps) {
-    ct_stepper s = open_stepper(c, share);
+    ct_stepper s;
+    open_stepper(c, share, &s);
     for (int i = 0; i < steps; i++) ok(ct_stepper_step(&s));
     ok(ct_stepper_settle(&s));
     assert_int_equal(s.at.skipped, 0);
@@ -141,7 +140,8 @@ static void a_wrong_kernel_is_named(void **state) {
     (void)state;
     for (size_t i = 0; i < CT_COUNT(mistakes); i++) {
         const ct_train_config c = config(CT_BACKBONE, "device=cuda", precisions[i % 2]);
-        ct_stepper            s = open_stepper(&c, 1);
+        ct_stepper            s;
+        open_stepper(&c, 1, &s);
         planted = mistakes[i];
         gpu = s.device;
         s.network.backend = &spoilt;
