@@ -434,9 +434,10 @@ $(foreach f,$(FLAVOURS),$(eval mutants: export FLAGS_$(f) = $$(ALL_CXXFLAGS) $$(
 $(foreach f,$(FLAVOURS),$(eval mutants: export LINK_$(f) = $(B)/tests/emulator/test_cuda_parity.o $(B)/libemulator_$(f).a $(LIB) $$(LIBS) $$(CMOCKA_LIBS)))
 $(foreach f,$(FLAVOURS),$(eval mutants: export TEST_$(f) = $(B)/tests/test_cuda_parity_$(f)))
 # and tests/mutants/host.py
-HOST_JUDGES := $(if $(STANDINS),$(B)/libcuda_host.a $(B)/libstandin.a $(UNIT) $(filter-out %_real,$(STANDINS)))
+HOST_JUDGES := $(if $(STANDINS),all $(B)/libcuda_host.a $(B)/libstandin.a $(UNIT) $(RANKS) $(filter-out %_real,$(STANDINS)))
 ifneq ($(HOST_JUDGES),)
 mutants: export HOST_BUILD = $(B)
+mutants: export CANTUS_MPI_LIBRARY = $(CURDIR)/build/libcantus_mpi.so
 mutants: export HOST_CC = $(CC) $(ALL_CFLAGS) $(CUDA_CFLAGS) -fPIC
 mutants: export HOST_LINK_unit = $(LIB) $(LIBS) $(CMOCKA_LIBS)
 $(foreach f,$(FLAVOURS),$(eval mutants: export HOST_LINK_$(f) = $$(STANDIN_ENTRIES) $(B)/libcuda_host.a $(B)/libstandin.a $(B)/libemulator_$(f).a $$(HOST_LINK_unit)))

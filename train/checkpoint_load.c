@@ -153,7 +153,7 @@ static ct_status read_counters(loading *l) {
     ct_counters_tensors(&l->counters, want);
     for (int i = 0; i < CT_COUNTERS; i++) {
         CT_TRY(find(p, &want[i], &found));
-        memcpy((void *)(uintptr_t)want[i].data, found.data, found.bytes);
+        if (found.data) memcpy((void *)(uintptr_t)want[i].data, found.data, found.bytes);
     }
     return CT_OK;
 }

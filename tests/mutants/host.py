@@ -5,6 +5,7 @@ The compiler, its flags and what to link come from the Makefile, in the environm
 """
 import os
 import re
+import shutil
 import threading
 import time
 
@@ -19,7 +20,8 @@ JUDGES = {
     "kernels/cuda/gemm.c": ["gemm_fast", "gemm_file_fast", "gemm_linear_fast", "training_fast"],
     "kernels/cuda/linear.c": ["gemm_linear_fast", "training_fast"],
     "models/network.c": ["step", "models", "training_checked", "training_fast"],
-    "models/network_run.c": ["step", "models", "second_opinion_fast", "training_checked", "training_fast"],
+    "models/network_run.c": ["step", "models", "second_opinion_fast", "training_checked", "training_fast", "ranks"],
+    "models/reduce.c": ["ranks"],
     "models/weights.c": ["training_fast", "decoder_fast"],
     "models/decoder.c": ["decoder", "models", "decoder_fast", "decoder_checked"],
     "train/step.c": ["step", "training_checked", "training_fast", "train"],
@@ -28,6 +30,7 @@ JUDGES = {
     "kernels/check.c": ["check", "training_check_fast"],
     "kernels/cuda/algorithms.c": ["algorithms_fast"],
 }
+AMONG_RANKS = {"ranks"}  # of tests/mpi: processes that tests/mpi.sh starts
 FLAVOUR = re.compile(r"_(fast|checked)$")
 FAILED = "[  FAILED  ]"
 
@@ -59,11 +62,15 @@ class HostLaboratory(Workshop):
                 guard[1] = make()
         return guard[1]
 
+    def command(self, name, program):
+        return [f"{self.root}/tests/mpi.sh", "4", program] if name in AMONG_RANKS else [program]
+
     def time_of(self, name):
         """Seconds that the test of the unchanged code takes."""
         def measure():
             begun = time.monotonic()
-            status, said = self.run([f"{self.root}/{self.build}/tests/test_{name}"], self.root, preexec=cap)
+            folder = "mpi" if name in AMONG_RANKS else "tests"
+            status, said = self.run(self.command(name, f"{self.root}/{self.build}/{folder}/test_{name}"), self.root, preexec=cap)
             if status != 0:
                 raise Failure(f"test_{name} fails without any mutant\n{said[-2000:]}")
             return time.monotonic() - begun
@@ -76,7 +83,8 @@ class HostLaboratory(Workshop):
             return f"{self.root}/{self.build}/tests/standin/test_{name[:flavour.start()]}.o"
 
         def make():
-            path, said = self.compile(f"{self.root}/tests/unit/test_{name}.c", f"test_{name}.o", self.folder)
+            folder = "mpi" if name in AMONG_RANKS else "unit"
+            path, said = self.compile(f"{self.root}/tests/{folder}/test_{name}.c", f"test_{name}.o", self.folder)
             if not path:
                 raise Failure(f"test_{name}.c does not compile\n{said[-2000:]}")
             return path
@@ -91,7 +99,7 @@ class HostLaboratory(Workshop):
         status, said = self.run([*self.cxx, "-rdynamic", self.object_of(name), *objects, *libraries, "-o", program], at)
         if status != 0:
             raise Failure(f"linking test_{name} fails\n{said[-2000:]}")
-        status, said = self.run([program], self.root, 4 * self.time_of(name) + 10, cap, FAILED)
+        status, said = self.run(self.command(name, program), self.root, 4 * self.time_of(name) + 10, cap, FAILED)
         if status == 0:
             return None
         found = re.search(re.escape(FAILED) + r" (.+)", said)
@@ -109,7 +117,10 @@ class HostLaboratory(Workshop):
             if not made:
                 return "refused", "by the compiler"
             objects.append(made)
-        for name in dict.fromkeys(name for path in changed for name in JUDGES[path]):
+        judges = [name for path in changed for name in JUDGES[path] if name not in AMONG_RANKS or shutil.which("mpirun")]
+        if not judges:
+            return "refused", "there is no mpirun to try it with"
+        for name in dict.fromkeys(judges):
             found = self.noticed(name, objects, at)
             if found:
                 return "caught", found

@@ -275,6 +275,7 @@ static void finish(piece *p) {
     if (t.over) return;
     size_t                    bytes;
     std::vector<const char *> from;
+    from.reserve((size_t)t.size);
     for (int rank = 0; rank < t.size; rank++)
         from.push_back(hall_message(t.there, rank, p->number, &bytes) + heads_of(*p));
     for (const part &q : p->parts) {
