@@ -26,9 +26,8 @@ typedef struct noted_call {
 } noted_call;
 
 typedef struct noted_op {
-    const char *label;
+    const char *op, *label;
     int         layer;
-    ct_op       op;
 } noted_op;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the calls */
@@ -48,8 +47,8 @@ static struct {
 } record;
 
 /* ---- notes */
-void ct_flight_op(ct_op op, int layer, const char *label) {
-    ops[op_count++ % CT_FLIGHT_OPS] = (noted_op){label, layer, op};
+void ct_flight_op(const char *op, int layer, const char *label) {
+    ops[op_count++ % CT_FLIGHT_OPS] = (noted_op){op, label, layer};
 }
 
 void ct_flight_at(const char *doing, int64_t step, int64_t micro) {
@@ -134,7 +133,7 @@ static void put_ops(ct_writer *w) {
     for (uint64_t i = first; i < op_count; i++) {
         const noted_op *op = &ops[i % CT_FLIGHT_OPS];
         ct_json        *json = ct_json_new_object();
-        ct_json_set(json, "op", ct_json_new_text(ct_op_about(op->op)->name));
+        ct_json_set(json, "op", ct_json_new_text(op->op));
         if (op->layer >= 0) ct_json_set(json, "layer", ct_json_new_integer(op->layer));
         ct_json_set(json, "label", ct_json_new_text(op->label));
         put_line(w, json, i == first ? "\n  " : ",\n  ", "");

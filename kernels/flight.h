@@ -6,19 +6,19 @@
  * seconds relative to that. A job that goes well, or stops because it was asked to, writes nothing.
  *
  * Collectives are noted by the threads of the communicator; the rest is one thread's, which also writes. On a GPU an op
- * was put on the queue, or into the graph that is launched since.
+ * was put on the queue, or into the graph that is launched since; what GPUs tell each other is among the ops.
  * Owner: flight.c, for the process; labels and names are kept, not copied: texts that stay. Fails: nothing does. A
  * record that can't be written is left out.
  */
 #ifndef CT_KERNELS_FLIGHT_H
 #define CT_KERNELS_FLIGHT_H
 
-#include "kernels/ops.h"
+#include "core/status.h"
 
 enum { CT_FLIGHT_CALLS = 64, CT_FLIGHT_OPS = 32 };
 
 /* ---- notes; cheap, and without effect on anything */
-void ct_flight_op(ct_op op, int layer, const char *label);
+void ct_flight_op(const char *op, int layer, const char *label);
 /* doing: "training", "validation" ... */
 void ct_flight_at(const char *doing, int64_t step, int64_t micro);
 /* Collective `number` (0, 1, 2 ...) was put on the queue; was begun; has ended. */

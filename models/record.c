@@ -104,7 +104,7 @@ ct_status ct_records_run_to(const ct_record_list *list, size_t count, const ct_b
         const int        taken = calls_at(list, *done, backend, calls);
         const ct_record *r = &list->at[*done];
         const int64_t    since = ct_trace_begin(CT_TRACE_COMPUTE);
-        ct_flight_op(r->op, r->layer, r->label);
+        ct_flight_op(ct_op_about(r->op)->name, r->layer, r->label);
         CT_TRY(of_record(ct_check_run(check, backend, calls, taken), r));
         trace(since, r, taken == 2 ? r + 1 : NULL);
         *done += (size_t)taken;

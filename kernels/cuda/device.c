@@ -20,6 +20,7 @@
 #include "kernels/cuda/nccl.h"
 #include "kernels/cuda/peer.h"
 #include "kernels/cuda/ranks.h"
+#include "kernels/flight.h"
 
 #include <cuda_runtime_api.h>
 #include <stdio.h>
@@ -199,6 +200,7 @@ static ct_status peer_open(ct_op op, const ct_params *params, ct_peer **out, con
 static ct_status collective(ct_collective what, const ct_shared *array) {
     static const char *const names[] = {"all_reduce", "reduce_scatter", "all_gather"};
     const int64_t            since = ct_trace_begin(CT_TRACE_LINK);
+    ct_flight_op(names[what], -1, "between GPUs");
     CT_TRY(ct_cuda_nccl_put(what, array, streams[CT_QUEUE_TALK]));
     ct_trace_end(since, &(ct_trace_event){.row = CT_TRACE_LINK,
                                           .name = names[what],

@@ -13,6 +13,7 @@
 #include "kernels/cuda/nccl.h"
 
 #include "core/log.h"
+#include "kernels/flight.h"
 
 #include <dlfcn.h>
 #include <nccl.h>
@@ -87,6 +88,7 @@ static ct_status refused(const char *call, ncclResult_t result) {
 
 ct_status ct_cuda_nccl_alive(const char *call, double seconds) {
     ncclResult_t state = ncclSuccess;
+    ct_flight_waits();
     if (failed != CT_OK) return again();
     const ncclResult_t asked = comm ? calls.ncclCommGetAsyncError(comm, &state) : ncclSuccess;
     if (asked != ncclSuccess) state = asked;

@@ -48,7 +48,7 @@ static void the_last_of_each(void **state) {
     (void)state;
     ct_flight_open(folder, 2, 4, "here");
     ct_flight_at("training", 7, 14);
-    for (int i = 0; i < 2 * CT_FLIGHT_OPS + 1; i++) ct_flight_op(CT_OP_linear, i - 1, "attention.qkv");
+    for (int i = 0; i < 2 * CT_FLIGHT_OPS + 1; i++) ct_flight_op("linear", i - 1, "attention.qkv");
     for (int64_t i = 0; i < calls; i++) {
         ct_flight_call(i, i % 2 ? "all_reduce" : "barrier", 10 * i);
         if (i < calls - 1) ct_flight_call_begun(i);
