@@ -34,9 +34,10 @@ static void spoil(const ct_params *params) {
         for (int64_t i = 0; i < count; i++)
             if (isfinite(real[i])) most = fmax(most, fabs((double)real[i]));
         real[at] += (float)(wrong_by * (most > 0 ? most : 1));
-    } else if (f->type == CT_TYPE_f64)
-        ((double *)(void *)array)[at] += 1e-6;
-    else
+    } else if (f->type == CT_TYPE_f64) {
+        double *number = (double *)(void *)array;
+        number[at] += 1e-6 * fmax(1, fabs(number[at]));
+    } else
         array[(size_t)at * ct_type_size(f->type, CT_F32)] ^= 1;
 }
 #define SPOILT(name, tolerance, flops)                                                                                 \
