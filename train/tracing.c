@@ -19,9 +19,10 @@ ct_status ct_tracing_open(const ct_train_config *c, const ct_stepper *s, ct_trac
         return ct_fail(CT_EUSAGE, "%s: step %lld will not be made (hint: train.steps is %lld)",
                        ct_config_where("train.trace"), (long long)c->trace, (long long)c->steps);
     const int64_t ops = (int64_t)(n->forward.count + n->backward.count + n->after.count),
-                  calls = c->accumulate * ops + 2 + n->reducer.count;
-    CT_TRY(ct_trace_open(
-        (size_t)(calls + n->reducer.count + OF_BATCH * c->accumulate + OF_LAYER * c->model.layers + OF_STEP)));
+                  sent = n->reducer.count * (c->shard ? 2 : 1) + c->shard, /* summed, and handed round */
+        calls =
+            c->accumulate * ops + (int64_t)(n->update.count + n->reducer.narrow.count + n->reducer.widen.count) + sent;
+    CT_TRY(ct_trace_open((size_t)(calls + sent + OF_BATCH * c->accumulate + OF_LAYER * c->model.layers + OF_STEP)));
     const ct_status status = ct_queue_clock_open(n->device, 2 * calls + OF_STEP, &out->clock);
     if (status != CT_OK) ct_trace_close();
     return status;
