@@ -127,8 +127,8 @@ static ct_status wait_for(const char *path, int rank, const ct_checkpoint_ranks 
             return ct_fail(CT_EFAIL, "%s: given up: the run ends, and rank %d has not written its part", path, rank);
         if (ct_seconds() - since > ranks->timeout)
             return ct_fail(CT_EFAIL,
-                           "%s: rank %d has not written its part within %g s (dist.timeout; hint: train.out has to be "
-                           "on a file system that all ranks share)",
+                           "%s: rank %d has not written its part within %g s (dist.timeout; hint: is it dead or "
+                           "hung? is train.out on a file system that all ranks share?)",
                            path, rank, ranks->timeout);
     }
     return CT_OK;

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Events beside the ops: of a batch, of a layer (whose memory is gathered for a checkpoint), of the step. */
-enum { OF_BATCH = 16, OF_LAYER = 16, OF_STEP = 256 };
+/* Events beside the ops: of a batch, of the step. */
+enum { OF_BATCH = 16, OF_STEP = 256 };
 
 ct_status ct_tracing_open(const ct_train_config *c, const ct_stepper *s, ct_tracing *out) {
     const ct_network *n = &s->network;
@@ -22,7 +22,7 @@ ct_status ct_tracing_open(const ct_train_config *c, const ct_stepper *s, ct_trac
                   sent = n->reducer.count * (c->shard ? 2 : 1) + c->shard, /* summed, and handed round */
         calls =
             c->accumulate * ops + (int64_t)(n->update.count + n->reducer.narrow.count + n->reducer.widen.count) + sent;
-    CT_TRY(ct_trace_open((size_t)(calls + sent + OF_BATCH * c->accumulate + OF_LAYER * c->model.layers + OF_STEP)));
+    CT_TRY(ct_trace_open((size_t)(calls + sent + OF_BATCH * c->accumulate + OF_STEP)));
     const ct_status status = ct_queue_clock_open(n->device, 2 * calls + OF_STEP, &out->clock);
     if (status != CT_OK) ct_trace_close();
     return status;

@@ -38,6 +38,22 @@ make_midi
 check 'a dataset' "$CANTUS" prepare configs/demo-prepare.yaml input="$TMP/midi" output="$T/data"
 check 'two GPUs train' tests/mpi.sh 2 "$GPU" train configs/demo-melody.yaml $TINY train.out="$T/run" train.steps=3 train.save_every=3 device=cuda optimizer.shard=true
 check 'each has written its part' test -s "$T/run/checkpoints/last-0000000003/state-00001.safetensors"
+check 'a step is traced' tests/mpi.sh 2 "$GPU" train configs/demo-melody.yaml $TINY train.out="$T/traced" train.steps=3 train.trace=2 device=cuda optimizer.shard=true dist.bucket=16
+check 'sums and gathers of both GPUs, in it, begin when what they need is there' python3 - "$T/traced/trace.json" << 'EOF'
+import json, sys
+trace = json.load(open(sys.argv[1]))
+events = [e for e in trace["traceEvents"] if e["ph"] == "X"]
+rows = {(e["pid"], e["tid"]): e["args"]["name"] for e in trace["traceEvents"] if e["ph"] == "M" and e["name"] == "thread_name"}
+assert trace["otherData"]["dropped"] == 0
+for rank in 0, 1:
+    own = [e for e in events if e["pid"] == rank]
+    links = [e for e in own if rows[rank, e["tid"]] == "GPUs' communicator"]
+    assert {e["name"] for e in links} == {"reduce_scatter", "all_reduce", "all_gather"}, links
+    first = lambda name: min(e["ts"] for e in own if e["name"] == name)
+    assert first("all_gather") > max(e["ts"] for e in own if e["args"].get("op") == "adamw")
+    assert first("all_reduce") > max(e["ts"] for e in own if e["args"].get("op") == "grad_squares")
+    assert max(e["ts"] for e in links if e["name"] == "reduce_scatter") < first("all_reduce")
+EOF
 check 'two CPUs go on' tests/mpi.sh 2 "$CANTUS" train configs/demo-melody.yaml $TINY train.out="$T/run" train.steps=5 train.resume=auto
 check 'from there' bash -c 'grep -q "\"step\": *5" "$0"' "$T/run/metrics.jsonl"
 check 'no file is left' bash -c '! ls /dev/shm | grep -i "nccl"'
