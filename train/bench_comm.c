@@ -47,16 +47,15 @@ bool ct_bench_comm_size(const char *word, size_t *bytes) {
     if (unit && !strncmp(end, "iB", 2)) end += 2;
     if (*end || errno || n > SIZE_MAX >> shift) return false;
     *bytes = (size_t)n << shift;
-    if (*bytes % sizeof(float)) *bytes = 0;
     return true;
 }
 
 static ct_status check_sizes(const size_t *sizes, size_t count) {
     const size_t most = (size_t)1 << 36;
     for (size_t i = 0; i < count; i++)
-        if (sizes[i] == 0 || sizes[i] > most)
-            return ct_fail(CT_EUSAGE, "bench comm: size number %zu: expected a multiple of %zu bytes up to 64 GiB",
-                           i + 1, sizeof(float));
+        if (sizes[i] == 0 || sizes[i] > most || sizes[i] % sizeof(float))
+            return ct_fail(CT_EUSAGE, "bench comm: size of %zu bytes: expected a multiple of %zu up to 64 GiB",
+                           sizes[i], sizeof(float));
     return CT_OK;
 }
 

@@ -19,7 +19,7 @@
 
 #define CT_BENCH_COMM "comm" /* the word for it */
 
-/* Is the word a size: bytes, or "4K", "64KiB", "1M", "2G"? *bytes: a whole number of floats, or 0. */
+/* Is the word a size: bytes, or "4K", "64KiB", "1M", "2G"? */
 bool                   ct_bench_comm_size(const char *word, size_t *bytes);
 /* Bytes a second: of the bus, where the algorithm's rate is this. */
 double                 ct_bench_comm_bus(ct_collective what, int ranks, double rate);

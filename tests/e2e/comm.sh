@@ -72,7 +72,7 @@ check "... with sizes and keys" alone 4096 64K dist.timeout=5
 check "bench comm by TCP" bench processes_by_tcp 3
 check "... says who" grep -q '^3 ranks by tcp' "$TMP/bench.out"
 check "... and where" grep -q "^  ranks 0-2: $(hostname)$" "$TMP/bench.out"
-refuses "no size" 2 'bench comm: size number 2: expected a multiple of 4 bytes up to 64 GiB' "$CANTUS" bench comm 4096 4098
+refuses "no size" 2 'bench comm: size of 4098 bytes: expected a multiple of 4 up to 64 GiB' "$CANTUS" bench comm 4096 4098
 refuses "no size at all" 2 '"4KB" is neither a config file nor a size (hint: 4096, 64K or 1MiB)' "$CANTUS" bench comm 4KB
 refuses "a size of nothing" 2 'neither a config file nor an op' "$CANTUS" bench 4096
 refuses "ops too" 2 'comm times no ops, found attention' "$CANTUS" bench comm attention

@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "kernels/bf16.h"
 #include "kernels/device.h"
+#include "tests/sanitized.h"
 #include "tests/standin/clean.h"
 #include "tests/standin/talks.h"
 
@@ -502,6 +503,14 @@ static void what_is_broken(void **state) {
     assert_none_ends_well("opens", 12, "4", "device cuda: a trial all_reduce of 4 ranks is wrong: element ");
     unsetenv("CANTUS_STANDIN_NCCL");
 }
+
+/* NVIDIA's own: a collective that it refuses leaves a job of its group behind. */
+#if CT_SANITIZED
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) {
+    return "leak:ncclGroupEndInternal";
+}
+#endif
 
 /* ---- the library itself, where it is: what it answers without a GPU is what the double answers */
 static void *in(void *library, const char *call) {

@@ -432,7 +432,7 @@ static void sizes_are_words(void **state) {
                  {"1M", 1 << 20, true},
                  {"2GiB", 2ull << 30, true},
                  {"0", 0, true},
-                 {"6", 0, true},
+                 {"6", 6, true},
                  {"", 0, false},
                  {"K", 0, false},
                  {"4KB", 0, false},
