@@ -364,7 +364,9 @@ $(B)/mpi/%: tests/mpi/%.c $(LIB) $(STAMP)
 $(B)/tools/%: tests/tools/%.c $(LIB) $(STAMP)
 	$(call say,TOOL,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -Itests -MMD -MP $< $(LIB) $(LIBS) -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests -MMD -MP $< $(filter %.o,$^) $(LIB) $(LIBS) -o $@
+$(B)/tools/accuracy: $(patsubst %.c,$(B)/%.o,$(wildcard tests/accuracy/*.c))
+$(B)/tools/agreement: $(B)/tests/accuracy/mir.o
 $(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(filter %.o,$(FUZZ_MAIN)) $(LIB)
 	$(call say,FUZZ,$@)
 	@mkdir -p $(@D)
@@ -407,6 +409,10 @@ test-faults: ready ## every place where a run can fail or be killed, and a hundr
 test-kernels: ready ## the kernels in every order of threads, also as PTX of each architecture
 	@CANTUS_PTX=all $(MAKE) --no-print-directory test-build
 	@CANTUS_PTX=all tests/run --only 'test_(bias|bugs|cuda|instructions|machine|ptx|traffic)' $(BIN) $(B)
+
+accuracy: ready ## what the analysis reaches on music it was not fitted on; writes the table in core/music/README.md
+	@$(MAKE) --no-print-directory $(B)/tools/accuracy
+	@tests/accuracy/run $(B)/tools/accuracy write
 
 test-cuda: ready ## device: cuda without a GPU: the host's code on doubles of NVIDIA's libraries, kernels on the emulator
 	@$(MAKE) --no-print-directory all $(STANDINS) $(STANDIN_BIN)
@@ -491,4 +497,4 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 .PHONY: all require deps ready demo test test-build test-run test-all test-faults test-kernels mutants kernels-report tools fuzz fuzz-build reference lint tidy format readme install config clean help
-.PHONY: test-cuda gpu-build gpu-kit test-gpu bench-gpu
+.PHONY: accuracy test-cuda gpu-build gpu-kit test-gpu bench-gpu
