@@ -16,6 +16,8 @@ static const ct_key keys[] = {
     KEY("seed", INTEGER, "1", 0, 9e15, seed, "decides which songs fall into which split"),
     KEY("split.valid", REAL, "0.1", 0, 0.9, valid, "share of the songs held out for validation"),
     KEY("split.test", REAL, "0", 0, 0.9, test, "share of the songs held out for tests"),
+    CT_KEY(ct_prepare_config, "source.annotations", CHOICE, "off", 0, 0, "off|pop909", annotations,
+           "pop909: beats, chords, keys and phrases are taken from the files that lie beside each NNN.mid, not heard"),
     KEY("analysis.track_names", BOOL, "true", 0, 0, track_names,
         "let names such as Melody or Vocal decide which track sings"),
     KEY("duplicates.share", REAL, "0.2", 0, 1, duplicates_share,

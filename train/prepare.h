@@ -25,10 +25,12 @@ typedef struct ct_prepare_config {
     int64_t          workers, seed, most_seconds, most_megabytes;
     double           valid, test, duplicates_share;
     int              duplicates_keep; /* ct_keep */
+    int              annotations;     /* ct_source */
     bool             overwrite, track_names, faults;
     ct_filter_limits filter;
 } ct_prepare_config;
 enum ct_keep { CT_KEEP_ALL, CT_KEEP_FIRST };
+enum ct_source { CT_SOURCE_ANALYSIS, CT_SOURCE_POP909 };
 
 extern const ct_schema ct_prepare_schema;
 

@@ -1,6 +1,7 @@
 /* prepare_file.c -- one MIDI file to rows of both stages; see prepare.h. */
 #include "core/music/analyse.h"
 #include "core/music/percussion.h"
+#include "core/music/pop909.h"
 #include "train/prepare.h"
 
 #include <stdarg.h>
@@ -34,17 +35,32 @@ static ct_status check_round_trip(const ct_prepared *p, ct_arena *arena) {
     return CT_OK;
 }
 
+/* What the files beside `path` say. */
+static ct_status read_annotations(const char *path, const ct_midi *midi, ct_arena *arena, ct_annotations *out) {
+    const char *slash = strrchr(path, '/');
+    const char *folder = slash ? ct_arena_copy(arena, path, (size_t)(slash - path)) : ".";
+    ct_pop909   song;
+    if (!folder) return CT_ENOMEM;
+    CT_TRY(ct_context(ct_pop909_read(folder, arena, &song), "annotations"));
+    return ct_context(ct_pop909_annotate(&song, midi, arena, out), "annotations");
+}
+
 static ct_status prepare(const ct_prepare_config *config, const char *path, ct_arena *arena, ct_prepared *out) {
     ct_bytes           bytes;
     ct_midi            midi;
     ct_piece           piece;
     ct_analysis        info;
+    ct_annotations     known;
     ct_analyse_options options = ct_analyse_defaults();
     options.use_names = config->track_names;
     CT_TRY(ct_file_read(path, 64 << 20, arena, &bytes));
     ct_sha256(bytes.at, bytes.count, out->sha256);
     CT_TRY(ct_midi_read(bytes.at, bytes.count, arena, &midi));
     ct_percussion_move(&midi);
+    if (config->annotations == CT_SOURCE_POP909) {
+        CT_TRY(read_annotations(path, &midi, arena, &known));
+        options.annotations = &known;
+    }
     CT_TRY(ct_analyse(&midi, &options, arena, &piece, &info));
     CT_TRY(ct_filter_song(&config->filter, &midi, &piece, &info));
     CT_TRY(ct_piece_quantise(&piece, arena));
@@ -56,6 +72,7 @@ static ct_status prepare(const ct_prepare_config *config, const char *path, ct_a
     snprintf(out->metre, sizeof out->metre, "%s", ct_metre_at(piece.bars[0].metre)->name);
     if (*midi.repairs) note(out, "repaired: %s", midi.repairs);
     for (size_t i = 0; i < info.warning_count; i++) note(out, "%s", info.warnings[i]);
+    if (options.annotations && !known.section_count) note(out, "annotated phrases do not fit the notes: phrases heard");
     return CT_OK;
 }
 

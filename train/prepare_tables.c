@@ -86,6 +86,7 @@ static ct_status write_description(ct_job *j) {
     ct_json_set(settings, "seed", ct_json_new_integer(j->config->seed));
     ct_json_set(settings, "valid", ct_json_new_real(j->config->valid));
     ct_json_set(settings, "test", ct_json_new_real(j->config->test));
+    ct_json_set(settings, "annotations", ct_json_new_text(j->config->annotations ? "pop909" : "off"));
     ct_json_set(settings, "track_names", ct_json_new_bool(j->config->track_names));
     ct_json_set(settings, "duplicates_share", ct_json_new_real(j->config->duplicates_share));
     ct_json_set(settings, "duplicates_keep", ct_json_new_text(j->config->duplicates_keep ? "first" : "all"));

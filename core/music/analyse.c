@@ -94,21 +94,48 @@ static const char *song_title(const ct_midi *midi) {
     return midi->track_count > 1 && *midi->tracks[0].name ? midi->tracks[0].name : "";
 }
 
-ct_status ct_analyse(const ct_midi *midi, const ct_analyse_options *options, ct_arena *arena, ct_piece *out,
-                     ct_analysis *info) {
-    *out = (ct_piece){.title = ""};
-    *info = (ct_analysis){.melody_track = -1, .warnings = CT_NEW(arena, const char *, WARNINGS_MAX)};
-    if (!info->warnings) return CT_ENOMEM;
-    CT_TRY(check_file(midi, options));
-    ct_grid         grid;
+static ct_status lay_bars(const ct_midi *midi, const ct_analyse_options *options, const ct_annotations *known,
+                          ct_arena *arena, ct_grid *grid, ct_analysis *info) {
     ct_metre_report metre;
-    CT_TRY(ct_metre_grid(midi, options->bars_max, arena, &grid, &metre));
+    if (known->beat_ticks > 0) return ct_annotated_grid(known, midi, options->bars_max, arena, grid);
+    CT_TRY(ct_metre_grid(midi, options->bars_max, arena, grid, &metre));
     if (metre.events_refused)
         warn(info, "time signatures do not fit the notes: bars found from the music");
     else if (!metre.from_events)
         warn(info, "no time signature: bars found from the music");
     if (metre.moved) warn(info, "bar lines moved to where the music puts them (upbeat)");
     if (metre.near < 0.45) warn(info, "loose timing: fewer than 45 % of onsets lie near the grid");
+    return CT_OK;
+}
+
+static ct_status find_keys(const ct_grid *grid, const ct_grid_note *notes, size_t count, const ct_annotations *known,
+                           ct_arena *arena, int *main_key, uint8_t *out) {
+    if (!known->key_count) return ct_key_bars(grid, notes, count, arena, main_key, out);
+    ct_annotated_keys(known, grid, main_key, out);
+    return CT_OK;
+}
+
+static ct_status find_chords(const ct_grid *grid, const ct_grid_note *notes, size_t count, const ct_annotations *known,
+                             ct_arena *arena, ct_chord *out) {
+    ct_beat_chroma *chroma;
+    if (known->chord_count) {
+        ct_annotated_chords(known, grid, out);
+        return CT_OK;
+    }
+    CT_TRY(ct_chord_chroma(grid, notes, count, arena, &chroma));
+    return ct_chord_beats(chroma, grid->beat_count, arena, out);
+}
+
+ct_status ct_analyse(const ct_midi *midi, const ct_analyse_options *options, ct_arena *arena, ct_piece *out,
+                     ct_analysis *info) {
+    *out = (ct_piece){.title = ""};
+    *info = (ct_analysis){.melody_track = -1, .warnings = CT_NEW(arena, const char *, WARNINGS_MAX)};
+    if (!info->warnings) return CT_ENOMEM;
+    CT_TRY(check_file(midi, options));
+    static const ct_annotations nothing;
+    const ct_annotations       *known = options->annotations ? options->annotations : &nothing;
+    ct_grid                     grid;
+    CT_TRY(lay_bars(midi, options, known, arena, &grid, info));
     if (!midi->tempos.count) warn(info, "no tempo event: 120 assumed");
     info->phase = grid.phase;
     info->ticks_per_beat = grid.ticks_per_beat;
@@ -116,17 +143,19 @@ ct_status ct_analyse(const ct_midi *midi, const ct_analyse_options *options, ct_
     ct_grid_note *notes;
     size_t        count;
     CT_TRY(ct_grid_notes(&grid, midi, arena, &notes, &count));
-    uint8_t        *keys = CT_NEW(arena, uint8_t, (size_t)grid.bar_count);
-    ct_chord       *chords = CT_NEW(arena, ct_chord, (size_t)grid.beat_count);
-    ct_beat_chroma *chroma;
+    uint8_t  *keys = CT_NEW(arena, uint8_t, (size_t)grid.bar_count);
+    ct_chord *chords = CT_NEW(arena, ct_chord, (size_t)grid.beat_count);
     if (!keys || !chords) return CT_ENOMEM;
-    CT_TRY(ct_key_bars(&grid, notes, count, arena, &info->key, keys));
+    CT_TRY(find_keys(&grid, notes, count, known, arena, &info->key, keys));
     CT_TRY(fill_bars(&grid, midi, keys, arena, out, info));
-    CT_TRY(ct_chord_chroma(&grid, notes, count, arena, &chroma));
-    CT_TRY(ct_chord_beats(chroma, grid.beat_count, arena, chords));
+    CT_TRY(find_chords(&grid, notes, count, known, arena, chords));
     CT_TRY(fill_changes(chords, grid.beat_count, arena, out));
     CT_TRY(fill_melody(&grid, midi, notes, count, options, arena, out, info));
-    CT_TRY(ct_section_find(out, begins_with_pickup(&grid, notes, count), arena));
+    bool pickup = begins_with_pickup(&grid, notes, count);
+    if (known->section_count)
+        CT_TRY(ct_annotated_sections(known, &grid, pickup, arena, out));
+    else
+        CT_TRY(ct_section_find(out, pickup, arena));
     out->title = ct_arena_printf(arena, "%s", song_title(midi));
     return out->title ? ct_context(ct_piece_check(out), "analysis") : CT_ENOMEM;
 }

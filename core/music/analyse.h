@@ -2,7 +2,7 @@
  *
  * Bars and beats (metre.h, grid.h), key (key.h), chords (chord.h), melody
  * (melody.h), the rhythm of the rest (rhythm.h) and sections (section.h), in
- * this order; what comes out passes ct_piece_check. The same file and options
+ * this order, each found or taken from annotations; what comes out passes ct_piece_check. The same file and options
  * give the same piece, whatever the machine's load.
  *
  * Owner: piece and report lie in the arena given; the file must outlive neither.
@@ -12,15 +12,15 @@
 #ifndef CT_MUSIC_ANALYSE_H
 #define CT_MUSIC_ANALYSE_H
 
-#include "core/music/midi.h"
-#include "core/music/piece.h"
+#include "core/music/annotations.h"
 
 typedef struct ct_analyse_options {
-    bool    use_names; /* a track called MELODY, Vocal, Lead ... is the melody */
-    bool    merged;    /* take all tracks as one */
-    int32_t notes_min; /* fewer notes (drums apart): refused */
-    int32_t notes_max;
-    int32_t bars_max;
+    bool                  use_names; /* a track called MELODY, Vocal, Lead ... is the melody */
+    bool                  merged;    /* take all tracks as one */
+    int32_t               notes_min; /* fewer notes (drums apart): refused */
+    int32_t               notes_max;
+    int32_t               bars_max;
+    const ct_annotations *annotations; /* what is known already; NULL: nothing */
 } ct_analyse_options;
 
 /* use_names, not merged, 8 to 200,000 notes, 1,000 bars. */

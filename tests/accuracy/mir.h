@@ -7,8 +7,8 @@
  *
  * Owner: nothing is kept; spans belong to the caller. Fails: mir_chord_parse alone.
  */
-#ifndef CT_TESTS_MIR_H
-#define CT_TESTS_MIR_H
+#ifndef CT_ACCURACY_MIR_H
+#define CT_ACCURACY_MIR_H
 
 #include "core/music/chord_symbol.h"
 

@@ -6,8 +6,8 @@
  * Owner: one table a process. Fails: never; a song that can't be read or is refused by the analysis counts as all
  * wrong, and is named on stderr.
  */
-#ifndef CT_TESTS_SCORE_H
-#define CT_TESTS_SCORE_H
+#ifndef CT_ACCURACY_SCORE_H
+#define CT_ACCURACY_SCORE_H
 
 void accuracy_song(const char *data, int song);
 void accuracy_tune(const char *folder, const char *name);

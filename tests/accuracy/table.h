@@ -6,8 +6,8 @@
  *
  * Owner: one table a process. Fails: by abort where memory ends.
  */
-#ifndef CT_TESTS_TABLE_H
-#define CT_TESTS_TABLE_H
+#ifndef CT_ACCURACY_TABLE_H
+#define CT_ACCURACY_TABLE_H
 
 #include "core/music/theory.h"
 

@@ -109,6 +109,10 @@ check 'nothing is left' bash -c '! ls -d "$0"/stopped* 2> /dev/null' "$T"
 check 'there were workers' test -n "$children"
 check 'they are gone' bash -c 'for p in $0; do [ ! -d "/proc/$p" ] || exit 1; done' "$children"
 
+# ---- annotations instead of what is heard
+refuses 'annotations that are not there' 1 'beat_midi.txt: can' near output="$T/none" source.annotations=pop909
+refuses 'no such annotations' 2 'source.annotations' near output="$T/none" source.annotations=rwc
+
 # ---- real songs, where they are at hand
 songs=../shared/data/pop909
 if [ -d $songs ]; then
@@ -119,5 +123,10 @@ if [ -d $songs ]; then
     check 'the same bytes' diff -r "$T/p2" "$T/p3"
     check 'all of them used' test "$(tail -n +2 "$T/p2/songs.tsv" | wc -l)" = 40
     check 'as many rows as such songs have' awk -F'\t' 'NR > 1 { b += $5; m += $7 } END { exit !(b / 40 > 400 && b / 40 < 1700 && m / 40 > 600 && m / 40 < 2600) }' "$T/p2/songs.tsv"
+    mkdir "$T/noted"; cp -r $songs/00[1-9] "$T/noted"
+    check 'annotated songs' "$CANTUS" prepare configs/prepare.yaml input="$T/noted" output="$T/p4" source.annotations=pop909
+    check 'all of them used' test "$(tail -n +2 "$T/p4/songs.tsv" | wc -l)" = 9
+    check 'dataset.json says so' grep -q '"annotations": "pop909"' "$T/p4/dataset.json"
+    check 'and their key' awk -F'\t' '$1 == "001/001.mid" {k = $8} END {exit k != "F#:maj"}' "$T/p4/songs.tsv"
 else skip 'no ../shared/data/pop909: real songs'; fi
 finish
