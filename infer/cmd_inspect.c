@@ -6,6 +6,7 @@
 #include "core/music/leadsheet.h"
 #include "core/music/percussion.h"
 #include "infer/inspect_json.h"
+#include "infer/summary.h"
 #include "models/checkpoints.h"
 
 #include <stdio.h>
@@ -52,6 +53,7 @@ typedef struct ct_heard {
     const char *reason;
     ct_piece    piece;
     ct_analysis info;
+    ct_summary  summary;
     ct_sheet    sheet;
 } ct_heard;
 
@@ -62,7 +64,10 @@ static ct_status hear(ct_midi *midi, ct_arena *arena, ct_heard *out) {
     if (out->from_markers) return CT_OK;
     ct_percussion_move(midi);
     out->usable = ct_analyse(midi, &defaults, arena, &out->piece, &out->info) == CT_OK;
-    if (out->usable) return ct_sheet_from_piece(&out->piece, arena, &out->sheet);
+    if (out->usable) {
+        CT_TRY(ct_summary_make(&out->piece, arena, &out->summary));
+        return ct_sheet_from_piece(&out->piece, arena, &out->sheet);
+    }
     out->reason = ct_arena_printf(arena, "%s", ct_message());
     return out->reason ? CT_OK : CT_ENOMEM;
 }
@@ -71,7 +76,11 @@ static ct_status print_midi_json(const char *path, const ct_midi *midi, size_t b
     ct_json *facts = ct_midi_json(midi, bytes);
     if (h->from_markers || h->usable) {
         ct_json_set(facts, "lead_sheet_from", ct_json_new_text(h->from_markers ? "markers" : "analysis"));
-        if (h->usable) ct_json_set(facts, "analysis", ct_analysis_json(&h->info, &h->piece));
+        if (h->usable) {
+            ct_json *analysis = ct_analysis_json(&h->info, &h->piece);
+            ct_summary_json(&h->summary, &h->piece, analysis);
+            ct_json_set(facts, "analysis", analysis);
+        }
         ct_json_set(facts, "lead_sheet", ct_sheet_json(&h->sheet));
     } else
         ct_json_set(facts, "unusable", ct_json_new_text(h->reason));
@@ -106,10 +115,9 @@ static ct_status inspect_midi(const char *path, ct_arena *arena) {
         return CT_OK;
     }
     for (size_t i = 0; i < h.info.warning_count; i++) printf("# warning: %s\n", h.info.warnings[i]);
-    printf("# melody: %d notes, %s", h.piece.melody_count,
-           h.info.melody_track < 0 ? "chosen from all tracks" : "track ");
-    if (h.info.melody_track >= 0) printf("%d", h.info.melody_track);
-    printf("; lead sheet, by analysis:\n");
+    ct_summary_print(&h.summary, &h.piece, stdout);
+    if (h.info.melody_track >= 0) printf("#         of track %d\n", h.info.melody_track);
+    printf("# lead sheet, by analysis:\n");
     return print_sheet(&h.sheet, arena);
 }
 

@@ -98,7 +98,6 @@ ct_json *ct_analysis_json(const ct_analysis *info, const ct_piece *piece) {
     for (size_t i = 0; i < info->warning_count; i++) ct_json_add(warnings, ct_json_new_text(info->warnings[i]));
     set_text(o, "key", ct_key_name(info->key));
     set_integer(o, "bars", piece->bar_count);
-    set_integer(o, "melody_notes", piece->melody_count);
     if (info->melody_track >= 0) set_integer(o, "melody_track", info->melody_track);
     ct_json_set(o, "grid_phase_ticks", ct_json_new_real(info->phase));
     ct_json_set(o, "ticks_a_beat", ct_json_new_real(info->ticks_per_beat));

@@ -1,0 +1,41 @@
+/* summary.h -- what a listener would say of a piece before going into its bars.
+ *
+ * Tempo, metres and keys with the bars they hold for, the form, how the chords move, where the melody
+ * lies: made from a piece alone, printed as remarks or as JSON by `cantus inspect`. Bars are counted as in a lead
+ * sheet: from 1, a pickup is bar 0.
+ *
+ * Owner: the arena given. Fails: CT_ENOMEM only.
+ */
+#ifndef CT_INFER_SUMMARY_H
+#define CT_INFER_SUMMARY_H
+
+#include "core/json.h"
+#include "core/music/analyse.h"
+
+#include <stdio.h>
+
+typedef struct ct_bar_span { /* bars in a row that have something in common */
+    int32_t first, bars;     /* first: as a person counts */
+    int     value;           /* of a key or a metre: its number */
+} ct_bar_span;
+
+typedef struct ct_summary {
+    double       tempo, slowest, fastest; /* beats a minute: of the middle beat, and of whole bars */
+    ct_bar_span *metres, *keys;           /* each from its first bar to the next */
+    int32_t      metre_count, key_count;
+    const char  *form;   /* "pickup intro 4 A 8 B 8 A 8 outro 2" */
+    int32_t      chords; /* different ones, by root and quality */
+    double       changes_per_bar;
+    int          lowest, highest, middle; /* pitches of the melody, -1: it has none; middle: half its notes lie below */
+    double       sung;                    /* share of the bars in which a melody note starts */
+} ct_summary;
+
+CT_NODISCARD ct_status ct_summary_make(const ct_piece *piece, ct_arena *arena, ct_summary *out);
+
+/* Lines that begin with "# ". */
+void ct_summary_print(const ct_summary *summary, const ct_piece *piece, FILE *out);
+
+/* Adds tempo, meters, keys, form, chords and melody to an object. */
+void ct_summary_json(const ct_summary *summary, const ct_piece *piece, ct_json *out);
+
+#endif
