@@ -6,6 +6,7 @@
 #include "core/music/midi.h"
 
 #include "core/music/midi_repair.h"
+#include "core/music/midi_text.h"
 
 #include <math.h>
 #include <smf.h>
@@ -151,7 +152,7 @@ static ct_status read_meta(reader *r, const smf_event_t *e, size_t track) {
     case 0x01:
     case 0x05:
     case 0x06:
-        if (!(event.text = ct_arena_copy(r->arena, (const char *)m + 3, m[2]))) return CT_ENOMEM;
+        if (!(event.text = ct_midi_text(m + 3, m[2], r->arena))) return CT_ENOMEM;
         if (m[1] == 0x03) {
             if (!*out->tracks[track].name) out->tracks[track].name = event.text;
             return CT_OK;
@@ -324,7 +325,7 @@ static smf_event_t *event_new(const out_event *e) {
     size_t  size = e->size;
     memcpy(data, e->data, size);
     if (e->text) {
-        size_t length = strnlen(e->text, CT_MIDI_TEXT_MAX);
+        size_t length = ct_text_whole(e->text, CT_MIDI_TEXT_MAX);
         data[size++] = (uint8_t)length;
         memcpy(data + size, e->text, length);
         size += length;

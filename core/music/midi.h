@@ -23,7 +23,7 @@ typedef struct ct_midi_event { /* a tempo, a metre, a key or a text, by list */
     double      value; /* tempo: quarters a minute */
     int16_t     a, b;  /* metre: numerator, denominator; key: sharps (-7..7), minor (0, 1) */
     uint16_t    track;
-    const char *text; /* marker, lyric, ...: bytes as they stand in the file, NUL ended */
+    const char *text; /* marker, lyric, ...: UTF-8 (midi_text.h) */
 } ct_midi_event;
 
 typedef struct ct_midi_list {

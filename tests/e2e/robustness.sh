@@ -2,7 +2,7 @@
 # signal, never a hang. With the sanitizer build where there is one.
 . "$(dirname "$0")/library.sh"
 T=$TMP
-odd=../shared/data/midi-robustness
+odd=../shared/data/midi-robustness styles=../shared/data/styles
 if [ ! -d $odd ]; then skip "no $odd"; finish; exit; fi
 program=$CANTUS
 if [ -x build/asan/cantus ]; then program=build/asan/cantus; fi
@@ -15,7 +15,15 @@ check 'none crashed a worker' bash -c '! cut -f3 "$0" | grep -iE "signal|crash"'
 check 'what was used can be inspected' "$program" inspect "$T/odd"
 inspected() { # exit 0, or 1 with a message that names the file
     timeout 60 "$program" inspect "$1" > "$T/said" 2> "$T/err"; local code=$?
+    iconv -f UTF-8 "$T/said" > /dev/null || return 1
     [ $code -eq 0 ] || { [ $code -eq 1 ] && grep -qF "$1" "$T/err" && ! grep -qE 'Sanitizer|runtime error' "$T/err"; } || { echo "$1: exit $code"; tail -3 "$T/err"; return 1; }
 }
 while read -r f; do check "inspect $(basename "$f")" inspected "$f"; done < <(find $odd -iregex '.*\.\(mid\|midi\|kar\|rmi\|smf\)' | sort)
+
+# ---- music of many styles: each file has an outcome, and a reason where it is left out
+check 'many styles' timeout 300 "$program" prepare configs/demo-prepare.yaml input=$styles output="$T/styles" workers=2
+check 'all named' test "$(tail -n +2 "$T/styles/outcomes.tsv" | cut -f1 | sort -u | wc -l)" = "$(find $styles -iregex '.*\.\(mid\|midi\|kar\|rmi\|smf\)' | wc -l)"
+check 'with a reason' bash -c '! awk -F"\t" "NR > 1 && \$2 == \"left out\" && \$3 == \"\"" "$0" | grep .' "$T/styles/outcomes.tsv"
+check '85 of 100 are used, or more' bash -c 'awk -F"\t" "NR > 1 {n++; u += \$2 != \"left out\"} END {exit !(u >= 0.85 * n)}" "$0"' "$T/styles/outcomes.tsv"
+check 'none crashed a worker' bash -c '! cut -f3 "$0" | grep -iE "signal|crash"' "$T/styles/outcomes.tsv"
 finish

@@ -346,7 +346,7 @@ static void test_events(void **state) {
     assert_int_equal(m.keys.at[0].b, 1);
     assert_int_equal(m.keys.at[0].tick, 96);
     assert_int_equal(m.markers.count, 1);
-    assert_string_equal(m.markers.at[0].text, "\xf8\xfe");
+    assert_string_equal(m.markers.at[0].text, "øþ");
     assert_string_equal(m.lyrics.at[0].text, "la");
     assert_int_equal(m.notes[0].program, 0x21);
     assert_int_equal(m.notes[1].program, 5);
