@@ -9,6 +9,7 @@
 #include "core/music/analyse.h"
 #include "core/music/pop909.h"
 #include "core/music/time_map.h"
+#include "core/rng.h"
 #include "temp_folder.h"
 
 #include <math.h>
@@ -257,12 +258,40 @@ static void labels_that_are_wrong_are_told(void **state) {
     assert_message_has("key \"Z\"");
 }
 
+/* Bytes of each file changed at random: read, or refused with a message. */
+static void any_bytes_are_read_or_refused(void **state) {
+    (void)state;
+    static const char *const NAMES[] = {"beat_midi.txt", "chord_midi.txt", "key_audio.txt", "human_label1.txt",
+                                        "melody.txt"};
+    song                    *s = song_new(4);
+    ct_annotations           known;
+    int                      refused = 0, taken_ = 0;
+    put_all();
+    for (uint64_t round = 0; round < 600; round++) {
+        const char *path = temp_path(&arena, folder, NAMES[round % 5]);
+        ct_bytes    whole = temp_read(path, &arena), bytes = temp_read(path, &arena);
+        ct_pop909   notes;
+        for (uint64_t k = 0; k < 1 + round % 3; k++) {
+            ct_philox draw = ct_philox_at(1, round, k);
+            bytes.at[ct_philox_below(draw.word[0], (uint32_t)bytes.count)] =
+                draw.word[1] & 1 ? (uint8_t)draw.word[2] : (uint8_t) " \n.-09e"[draw.word[2] % 7];
+        }
+        temp_write(path, bytes.at, bytes.count);
+        ct_status status = ct_pop909_read(folder, &arena, &notes);
+        if (status == CT_OK) status = ct_pop909_annotate(&notes, &s->midi, &arena, &known);
+        assert_true(status == CT_OK || (status == CT_EFAIL && *ct_message()));
+        *(status == CT_OK ? &taken_ : &refused) += 1;
+        temp_write(path, whole.at, whole.count);
+    }
+    assert_true(refused > 100 && taken_ > 50);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(seconds_follow_every_tempo),        cmocka_unit_test(what_is_annotated_is_taken),
         cmocka_unit_test(bar_1_lies_where_the_melody_fits),  cmocka_unit_test(phrases_that_do_not_fit_are_heard),
         cmocka_unit_test(songs_of_three_have_bars_of_three), cmocka_unit_test(files_that_are_wrong_are_named),
-        cmocka_unit_test(labels_that_are_wrong_are_told),
+        cmocka_unit_test(labels_that_are_wrong_are_told),    cmocka_unit_test(any_bytes_are_read_or_refused),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
