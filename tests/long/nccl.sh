@@ -4,5 +4,5 @@ export CANTUS_MPI_LIBRARY; CANTUS_MPI_LIBRARY=$(dirname "$(realpath "$CANTUS")")
 if ! command -v mpirun > /dev/null || [ ! -f "$CANTUS_MPI_LIBRARY" ]; then skip "no MPI (package libopenmpi-dev, openmpi-bin, then make)"; finish; exit; fi
 check 'steps and checkpoints, 8 ranks' tests/mpi.sh 8 "$BUILD_FOLDER/mpi/test_ranks"
 if [ ! -x "$BUILD_FOLDER/tests/test_nccl_training_fast" ]; then skip 'no CUDA toolkit, or no nccl.h: the double of NCCL is not built'; finish; exit; fi
-for n in 4 8; do check "training steps, $n ranks with GPUs" tests/mpi.sh $n "$BUILD_FOLDER/tests/test_nccl_training_fast"; done
+for n in 2 4 8; do check "training steps, $n ranks with GPUs" tests/mpi.sh $n "$BUILD_FOLDER/tests/test_nccl_training_fast"; done
 finish

@@ -207,7 +207,7 @@ static void a_checkpoint_goes_on(void **unused) {
     if (ranks->rank == 0) temp_remove(folder);
 }
 
-int main(void) {
+int main(int argc, char **argv) { /* a pattern of names: these tests alone */
     void *const backbone = (void *)(intptr_t)CT_BACKBONE, *const melody = (void *)(intptr_t)CT_MELODY;
     const struct CMUnitTest tests[] = {
         {"as_one_gpu (backbone)", as_one_gpu, NULL, NULL, backbone},
@@ -221,5 +221,6 @@ int main(void) {
     setenv("CANTUS_STANDIN_DEVICES", "8", 1);     /* one for each */
     const bool alone = !ct_comm_expected();
     if (emulator_checks_accesses() || alone) return RUN_AMONG_RANKS(brief);
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
     return RUN_AMONG_RANKS(tests);
 }
