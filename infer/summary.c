@@ -103,7 +103,19 @@ static void find_melody(const ct_piece *p, ct_summary *out) {
     out->sung = (double)bars / p->bar_count;
 }
 
-ct_status ct_summary_make(const ct_piece *piece, ct_arena *arena, ct_summary *out) {
+static void find_textures(const uint8_t *texture, int32_t bars, ct_summary *out) {
+    for (int32_t b = 0; b < bars; b++) out->texture_bars[texture[b]]++;
+    for (int t = 0; t < CT_TEXTURE_COUNT; t++) {
+        int at = out->texture_count;
+        if (!out->texture_bars[t]) continue;
+        for (; at && out->texture_bars[out->textures[at - 1]] < out->texture_bars[t]; at--)
+            out->textures[at] = out->textures[at - 1];
+        out->textures[at] = t;
+        out->texture_count++;
+    }
+}
+
+ct_status ct_summary_make(const ct_piece *piece, const uint8_t *texture, ct_arena *arena, ct_summary *out) {
     *out = (ct_summary){0};
     CT_TRY(find_tempo(piece, arena, out));
     CT_TRY(find_spans(piece, metre_of, arena, &out->metres, &out->metre_count));
@@ -111,6 +123,7 @@ ct_status ct_summary_make(const ct_piece *piece, ct_arena *arena, ct_summary *ou
     CT_TRY(tell_form(piece, arena, &out->form));
     find_chords(piece, out);
     find_melody(piece, out);
+    if (texture) find_textures(texture, piece->bar_count, out);
     return CT_OK;
 }
 
@@ -146,6 +159,11 @@ void ct_summary_print(const ct_summary *s, const ct_piece *piece, FILE *out) {
     print_spans("key", s->keys, s->key_count, ct_key_name, out);
     fprintf(out, "# form    %d bars: %s\n", piece->bar_count, s->form);
     fprintf(out, "# chords  %d different, %.1f changes a bar\n", s->chords, s->changes_per_bar);
+    for (int i = 0; i < s->texture_count; i++) {
+        double share = 100.0 * s->texture_bars[s->textures[i]] / piece->bar_count;
+        if (share >= 0.5) fprintf(out, "%s%s %.0f %%", i ? ", " : "# plays   ", ct_texture_name(s->textures[i]), share);
+    }
+    if (s->texture_count) fprintf(out, " of the bars\n");
     if (s->lowest < 0)
         fprintf(out, "# melody  none\n");
     else
@@ -169,6 +187,7 @@ static ct_json *spans_json(const ct_bar_span *spans, int32_t count, const char *
 
 void ct_summary_json(const ct_summary *s, const ct_piece *piece, ct_json *out) {
     ct_json *tempo = ct_json_new_object(), *chords = ct_json_new_object(), *melody = ct_json_new_object();
+    ct_json *textures = ct_json_new_array();
     ct_json_set(tempo, "median", ct_json_new_real(s->tempo));
     ct_json_set(tempo, "slowest_bar", ct_json_new_real(s->slowest));
     ct_json_set(tempo, "fastest_bar", ct_json_new_real(s->fastest));
@@ -179,6 +198,13 @@ void ct_summary_json(const ct_summary *s, const ct_piece *piece, ct_json *out) {
     ct_json_set(chords, "different", ct_json_new_integer(s->chords));
     ct_json_set(chords, "changes_a_bar", ct_json_new_real(s->changes_per_bar));
     ct_json_set(out, "chords", chords);
+    for (int i = 0; i < s->texture_count; i++) {
+        ct_json *o = ct_json_new_object();
+        ct_json_set(o, "texture", ct_json_new_text(ct_texture_name(s->textures[i])));
+        ct_json_set(o, "bars", ct_json_new_integer(s->texture_bars[s->textures[i]]));
+        ct_json_add(textures, o);
+    }
+    ct_json_set(out, "textures", textures);
     ct_json_set(melody, "notes", ct_json_new_integer(piece->melody_count));
     if (s->lowest >= 0) {
         ct_json_set(melody, "lowest", ct_json_new_integer(s->lowest));

@@ -11,6 +11,7 @@
 
 #include "core/json.h"
 #include "core/music/analyse.h"
+#include "core/music/texture.h"
 
 #include <stdio.h>
 
@@ -27,15 +28,18 @@ typedef struct ct_summary {
     int32_t      chords; /* different ones, by root and quality */
     double       changes_per_bar;
     int          lowest, highest, middle; /* pitches of the melody, -1: it has none; middle: half its notes lie below */
-    double       sung;                    /* share of the bars in which a melody note starts */
+    int32_t      texture_bars[CT_TEXTURE_COUNT];            /* of the accompaniment, by texture */
+    int          textures[CT_TEXTURE_COUNT], texture_count; /* those that occur, of most bars first */
+    double       sung;                                      /* share of the bars in which a melody note starts */
 } ct_summary;
 
-CT_NODISCARD ct_status ct_summary_make(const ct_piece *piece, ct_arena *arena, ct_summary *out);
+/* texture: of each bar (texture.h); NULL: not known. */
+CT_NODISCARD ct_status ct_summary_make(const ct_piece *piece, const uint8_t *texture, ct_arena *arena, ct_summary *out);
 
 /* Lines that begin with "# ". */
 void ct_summary_print(const ct_summary *summary, const ct_piece *piece, FILE *out);
 
-/* Adds tempo, meters, keys, form, chords and melody to an object. */
+/* Adds tempo, meters, keys, form, chords, textures and melody to an object. */
 void ct_summary_json(const ct_summary *summary, const ct_piece *piece, ct_json *out);
 
 #endif

@@ -8,6 +8,7 @@
 #include "core/music/metre.h"
 #include "core/music/rhythm.h"
 #include "core/music/section.h"
+#include "core/music/texture.h"
 
 #include <math.h>
 
@@ -75,11 +76,14 @@ static ct_status fill_melody(const ct_grid *grid, const ct_midi *midi, const ct_
                            &out->melody_count));
     uint8_t  *is_melody = CT_NEW(arena, uint8_t, midi->note_count);
     uint16_t *masks = CT_NEW(arena, uint16_t, (size_t)grid->beat_count);
+    uint8_t  *texture = CT_NEW(arena, uint8_t, (size_t)grid->bar_count);
     out->rhythm = CT_NEW(arena, uint8_t, (size_t)grid->beat_count);
-    if (!is_melody || !masks || !out->rhythm) return CT_ENOMEM;
+    if (!is_melody || !masks || !texture || !out->rhythm) return CT_ENOMEM;
     for (size_t i = 0; i < count; i++) is_melody[notes[i].index] = choice.notes[i];
     ct_rhythm_beats(notes, count, choice.notes, grid->beat_count, masks, out->rhythm);
+    ct_texture_bars(grid, notes, count, choice.notes, texture);
     info->is_melody = is_melody;
+    info->texture = texture;
     info->melody_track = choice.track;
     if (choice.track < 0 && midi->track_count > 1)
         warn(info, "melody chosen from merged tracks");

@@ -1,7 +1,7 @@
 /* analyse.h -- from a MIDI file to a piece on the grid.
  *
  * Bars and beats (metre.h, grid.h), key (key.h), chords (chord.h), melody
- * (melody.h), the rhythm of the rest (rhythm.h) and sections (section.h), in
+ * (melody.h), rhythm and texture of the rest (rhythm.h, texture.h) and sections (section.h), in
  * this order, each found or taken from annotations; what comes out passes ct_piece_check. The same file and options
  * give the same piece, whatever the machine's load.
  *
@@ -34,6 +34,7 @@ typedef struct ct_analysis {
     const double  *bar_ticks;      /* where each bar starts, and where the last ends: bar_count + 1 */
     int            melody_track;   /* the file's track, -1: chosen from all notes together */
     const uint8_t *is_melody;      /* 1 for each note of the file chosen as melody */
+    const uint8_t *texture;        /* of the accompaniment of each bar (texture.h) */
     int            key;            /* the main key, 0..23 */
 } ct_analysis;
 
