@@ -1,11 +1,14 @@
 /* metre.c -- see metre.h. */
 #include "core/music/metre.h"
 
+#include "core/music/barline.h"
+
 #include <math.h>
 #include <string.h>
 
-enum { DRUMS = 9, LOW = 50, PATTERN_MAX = 16, UNITS_MAX = 12 };
-static const double CLEARLY = 0.15; /* by how much other downbeats must stand out to move those of the file */
+enum { PATTERN_MAX = 16, UNITS_MAX = 12, CONTRADICTED_BEATS = 48 };
+static const double CLEARLY = 0.5;       /* by how much other downbeats must stand out to move those of the file */
+static const double CONTRADICTED = 0.35; /* by how much three must stand out more than four, or four than three */
 
 static const double PULL_MIN = 0.1; /* see ct_grid_pull */
 
@@ -132,52 +135,18 @@ static ct_status lay_signatures(layer *l, const signature *s, size_t count) {
 }
 
 /* ---- from the music */
-/* What makes a beat sound like the first of a bar, for each beat of `period` from `phase`. */
-static double *downbeat_cues(const ct_midi *midi, double origin, double period, int32_t beats, ct_arena *arena) {
-    double(*chroma)[12] = ct_arena_alloc(arena, (size_t)beats, sizeof *chroma);
-    double *cue = CT_NEW(arena, double, (size_t)beats), *low = CT_NEW(arena, double, (size_t)beats);
-    double *mass = CT_NEW(arena, double, (size_t)beats);
-    if (!chroma || !cue || !low || !mass) return NULL;
-    for (size_t i = 0; i < midi->note_count; i++) {
-        const ct_midi_note *n = &midi->notes[i];
-        double              at = ((double)n->start - origin) / period, end = ((double)n->end - origin) / period;
-        int32_t             beat = (int32_t)floor(at + 0.13);
-        if (n->channel == DRUMS || beat < 0 || beat >= beats) continue;
-        for (int32_t b = beat; b < beats && b < beat + 4 && b < end; b++)
-            chroma[b][n->pitch % 12] += fmin(end, b + 1) - fmax(at, b);
-        if (fabs(at - beat) > 0.13) continue;
-        double length = fmin(end - at, 4);
-        mass[beat] += length;
-        if (n->pitch < LOW) low[beat] += length;
-    }
-    for (int32_t b = 0; b < beats; b++) {
-        double dot = 0, here = 0, before = 0;
-        for (int k = 0; b && k < 12; k++) {
-            dot += chroma[b][k] * chroma[b - 1][k];
-            here += chroma[b][k] * chroma[b][k];
-            before += chroma[b - 1][k] * chroma[b - 1][k];
-        }
-        double change = here > 0 && before > 0 ? 1 - dot / sqrt(here * before) : 0;
-        cue[b] = fmin(low[b], 4) / 4 + change + 0.5 * fmin(mass[b], 8) / 8;
-    }
-    return cue;
-}
-
-/* How much the beats of one phase stand out among bars of `per_bar`; the best phase in *best. */
-static double stand_out(const double *cue, int32_t beats, int per_bar, int *best, double *by_phase) {
-    double top = -1, all = 0;
-    for (int32_t b = 0; b < beats; b++) all += cue[b] / beats;
-    for (int j = 0; j < per_bar; j++) {
-        double sum = 0;
-        int    n = 0;
-        for (int32_t b = j; b < beats; b += per_bar, n++) sum += cue[b];
-        by_phase[j] = n ? sum / n - all : 0;
-        if (by_phase[j] > top) {
-            top = by_phase[j];
-            *best = j;
-        }
-    }
-    return top;
+/* Does the music of a file that says 2/4, 3/4 or 4/4 clearly go in three where the file says two or four, or the other
+ * way round? */
+static ct_status is_contradicted(layer *l, int metre, double phase, bool *out) {
+    double   ppq = l->midi->ppq, origin = phase + floor((l->first - phase) / ppq + 0.1) * ppq;
+    int32_t  beats = (int32_t)fmin(fmax(ceil((l->last - origin) / ppq), 1), 4.0 * l->limit);
+    ct_pulse pulse;
+    *out = false;
+    if (beats < CONTRADICTED_BEATS || (metre != CT_2_4 && metre != CT_3_4 && metre != CT_4_4)) return CT_OK;
+    CT_TRY(ct_pulse_cues(l->midi, origin, ppq, beats, l->arena, &pulse));
+    double three = ct_barline_best(&pulse, beats, 3), four = ct_barline_best(&pulse, beats, 4);
+    *out = (metre == CT_3_4 ? four - three : three - four) > CONTRADICTED;
+    return CT_OK;
 }
 
 /* A file with one metre throughout often starts with its upbeat where the first bar should start. Its beats may then
@@ -188,13 +157,17 @@ static ct_status lay_one_metre(layer *l, const signature *s, double phase, int *
     bool            compound = m->eighths_per_beat == 3;
     int             units = compound ? m->numerator : m->beats; /* what bar lines move by */
     double          unit = (compound ? 1 : m->eighths_per_beat) * l->midi->ppq / 2.0, by_phase[UNITS_MAX] = {0};
+    CT_ASSERT(units > 0);
     if (compound) phase = 0;
-    double  origin = phase + floor((l->first - phase) / unit + 0.1) * unit;
-    int32_t count = (int32_t)fmin(fmax(ceil((l->last - origin) / unit), 1), (double)units * l->limit);
-    double *cue = downbeat_cues(l->midi, origin, unit, count, l->arena);
-    if (!cue) return CT_ENOMEM;
+    double   origin = phase + floor((l->first - phase) / unit + 0.1) * unit;
+    int32_t  count = (int32_t)fmin(fmax(ceil((l->last - origin) / unit), 1), (double)units * l->limit);
+    ct_pulse pulse;
+    CT_TRY(ct_pulse_cues(l->midi, origin, unit, count, l->arena, &pulse));
     int best = 0, written = 0;
-    stand_out(cue, count, units, &best, by_phase);
+    for (int j = 0; j < units; j++) {
+        by_phase[j] = ct_barline_stand_out(&pulse, count, units, j);
+        if (by_phase[j] > by_phase[best]) best = j;
+    }
     if (phase == 0) {
         int into = (int)lround(fmod((origin - s->tick) / unit, units) + units) % units;
         written = (units - into) % units;
@@ -206,22 +179,30 @@ static ct_status lay_one_metre(layer *l, const signature *s, double phase, int *
     return lay_pattern(l, &tick, INFINITY, s->pattern, 1);
 }
 
+/* Bars of the music's own: three or four quarters, and one of two or three where the music says so. Beats divided by
+ * three throughout are dotted quarters, though each lasts a quarter of the file. */
 static ct_status lay_by_music(layer *l, double phase) {
-    double  ppq = l->midi->ppq, origin = phase + floor((l->first - phase) / ppq + 0.1) * ppq;
-    double  span = (l->last - origin) / ppq;
-    int32_t beats = (int32_t)fmin(fmax(ceil(span), 1), 4.0 * l->limit);
-    double *cue = downbeat_cues(l->midi, origin, ppq, beats, l->arena), by_phase[4];
-    if (!cue) return CT_ENOMEM;
-    int    first3 = 0, first4 = 0;
-    double three = stand_out(cue, beats, 3, &first3, by_phase), four = stand_out(cue, beats, 4, &first4, by_phase);
-    bool   triple = three > 1.2 * four;
-    double triplets = ct_grid_nearness(l->midi->notes, l->midi->note_count, ppq, phase, 3);
-    double sixteenths = ct_grid_nearness(l->midi->notes, l->midi->note_count, ppq, phase, 4);
-    bool   compound = triplets > 0.6 && triplets > sixteenths + 0.2;
-    int    first = triple ? first3 : first4, per_bar = triple ? 3 : 4;
-    int    metre = triple ? (compound ? CT_9_8 : CT_3_4) : compound ? CT_12_8 : CT_4_4;
-    double tick = origin + (first ? first - per_bar : 0) * ppq;
-    while (tick < l->last - ppq / 4) CT_TRY(lay(l, &tick, metre, per_bar * ppq)); /* in 12/8 too a beat is a quarter */
+    double      ppq = l->midi->ppq, origin = phase + floor((l->first - phase) / ppq + 0.1) * ppq;
+    int32_t     beats = (int32_t)fmin(fmax(ceil((l->last - origin) / ppq), 1), 4.0 * l->limit);
+    ct_pulse    pulse;
+    ct_barlines lines;
+    CT_TRY(ct_pulse_cues(l->midi, origin, ppq, beats, l->arena, &pulse));
+    CT_TRY(ct_barline_find(&pulse, beats, 0, ct_barline_weights, ct_barline_price, l->arena, &lines));
+    double               triplets = ct_grid_nearness(l->midi->notes, l->midi->note_count, ppq, phase, 3);
+    double               sixteenths = ct_grid_nearness(l->midi->notes, l->midi->note_count, ppq, phase, 4);
+    bool                 compound = triplets > 0.6 && triplets > sixteenths + 0.2;
+    static const uint8_t METRE[2][3] = {{CT_2_4, CT_3_4, CT_4_4}, {CT_6_8, CT_9_8, CT_12_8}};
+    int32_t              begin = -lines.position[0];
+    double               tick = origin + begin * ppq;
+    for (int32_t b = 1; b <= beats; b++) {
+        if (b < beats && lines.position[b]) continue;
+        int length = b < beats ? b - begin : lines.per_bar;
+        CT_ASSERT(length >= 2 && length <= 4);
+        CT_TRY(lay(l, &tick, METRE[compound][length - 2], length * ppq));
+        begin = b;
+    }
+    while (tick < l->last - ppq / 4)
+        CT_TRY(lay(l, &tick, METRE[compound][lines.per_bar - 2], lines.per_bar * ppq)); /* past what a grid may hold */
     return CT_OK;
 }
 
@@ -248,16 +229,20 @@ ct_status ct_metre_grid(const ct_midi *midi, int32_t bar_limit, ct_arena *arena,
     signature *s = CT_NEW(arena, signature, midi->metres.count + 1);
     if (!s) return CT_ENOMEM;
     double agreement, ppq = midi->ppq, period = ppq, phase = 0;
+    bool   contradicted = false;
     size_t count = read_signatures(&midi->metres, midi->ppq, s);
     avoid_halves(s, count, midi);
     if (count) {
         period = ct_metre_at(s[0].pattern[0])->eighths_per_beat * ppq / 2;
         phase = ct_grid_phase(midi->notes, midi->note_count, period, &agreement);
         double sixteenths = phase / ppq * 4, odd = fabs(sixteenths - floor(sixteenths + 0.5));
-        bool   upbeat = count == 1 && s[0].count == 1 && odd < 0.03;
+        bool   upbeat = count == 1 && s[0].count == 1 && s[0].pattern[0] != CT_2_4 && odd < 0.03;
         report->from_events = agreement > 0.7 || upbeat;
         if (agreement > 0.7) phase = 0;
     }
+    if (report->from_events && count == 1 && s[0].count == 1)
+        CT_TRY(is_contradicted(&l, s[0].pattern[0], phase, &contradicted));
+    if (contradicted) report->from_events = false;
     report->events_refused = midi->metres.count && !report->from_events;
     if (!report->from_events) phase = ct_grid_phase(midi->notes, midi->note_count, period = ppq, NULL);
     double fours = ct_grid_nearness(midi->notes, midi->note_count, period, phase, 4);

@@ -4,8 +4,8 @@
  * becomes 3/4 and 2/4) and the notes agree with a beat at the places they give;
  * where a file has one metre throughout, an upbeat may move its bar lines.
  * Otherwise beats of a quarter are laid where the music puts them (grid.h), and
- * bars where low notes, long notes and new harmonies fall. Beats divided by
- * three throughout make 9/8 and 12/8 of 3/4 and 4/4.
+ * bars of three or four beats, shorter ones among them, where it puts those
+ * (barline.h). Beats divided by three throughout make 9/8 and 12/8 of 3/4 and 4/4.
  *
  * Owner: the arena given. Fails: CT_EFAIL with the reason, for the user.
  */

@@ -1,0 +1,130 @@
+/* test_metre.c -- where bars lie in songs made here, whose files say nothing or the wrong thing. */
+#include "core/music/metre.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+typedef struct song {
+    ct_midi       midi;
+    ct_midi_note  notes[8192];
+    ct_midi_event metre;
+    ct_midi_track track;
+    ct_arena      arena;
+} song;
+
+static song *song_new(int numerator, int denominator) {
+    song *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    s->track.name = "";
+    s->metre = (ct_midi_event){.a = (int16_t)numerator, .b = (int16_t)denominator, .text = ""};
+    s->midi = (ct_midi){.ppq = 480, .tracks = &s->track, .track_count = 1, .notes = s->notes, .repairs = ""};
+    s->midi.metres = (ct_midi_list){&s->metre, numerator ? 1 : 0};
+    return s;
+}
+
+static void note(song *s, double start, double length, int pitch) {
+    assert_true(s->midi.note_count < CT_COUNT(s->notes));
+    s->notes[s->midi.note_count++] =
+        (ct_midi_note){llround(start * 480), llround((start + length) * 480), 0, 0, (uint8_t)pitch, 80, 0};
+}
+
+static int by_start(const void *pa, const void *pb) {
+    const ct_midi_note *a = pa, *b = pb;
+    if (a->start != b->start) return a->start < b->start ? -1 : 1;
+    return (a->pitch > b->pitch) - (a->pitch < b->pitch);
+}
+
+static ct_grid lay(song *s, ct_metre_report *report) {
+    ct_grid grid;
+    qsort(s->notes, s->midi.note_count, sizeof *s->notes, by_start);
+    assert_int_equal(ct_metre_grid(&s->midi, 1000, &s->arena, &grid, report), CT_OK);
+    return grid;
+}
+
+static void done(song *s) {
+    ct_arena_free(&s->arena);
+    free(s);
+}
+
+/* A bar of `beats` quarters: a chord with its bass on the first, one note on each, a tune in two notes. */
+static void bar(song *s, double at, int beats, int number) {
+    static const int ROOT[] = {0, 7, 9, 5, 0, 7, 5, 7}, TUNE[] = {72, 74, 76, 77, 79, 77, 74, 71};
+    int              root = ROOT[number % 8];
+    note(s, at, beats, 36 + root);
+    for (int k = 0; k < beats; k++) {
+        note(s, at + k, 1, 60 + root % 7);
+        note(s, at + k, 0.5, 64 + root % 5);
+    }
+    note(s, at, beats - 1, TUNE[number % 8]);
+    note(s, at + beats - 1, 1, TUNE[(number + 3) % 8]);
+}
+
+/* Bars of four with one of two after the eleventh: the bars after it lie where its length puts them. */
+static void test_a_bar_of_two(void **state) {
+    (void)state;
+    song           *s = song_new(1, 4);
+    ct_metre_report report;
+    double          at = 0.3;
+    for (int b = 0; b < 24; b++) {
+        bar(s, at, b == 11 ? 2 : 4, b);
+        at += b == 11 ? 2 : 4;
+    }
+    ct_grid g = lay(s, &report);
+    assert_false(report.from_events);
+    assert_int_equal(g.bar_count, 24);
+    int twos = 0;
+    for (int b = 0; b < 24; b++) {
+        twos += g.bars[b].metre == CT_2_4;
+        assert_true(g.bars[b].metre == CT_2_4 || g.bars[b].metre == CT_4_4);
+    }
+    assert_int_equal(twos, 1);
+    assert_int_equal(lround(g.bars[10].tick / 480 - 0.3), 40);
+    assert_int_equal(lround(g.bars[12].tick / 480 - 0.3), 46);
+    assert_int_equal(lround(g.bars[23].tick / 480 - 0.3), 90);
+    done(s);
+}
+
+/* A waltz in a file that says 4/4, and common time in one that says 3/4. */
+static void test_contradiction(void **state) {
+    (void)state;
+    for (int beats = 3; beats <= 4; beats++) {
+        song           *s = song_new(7 - beats, 4);
+        ct_metre_report report;
+        for (int b = 0; b < 32; b++) bar(s, b * beats, beats, b);
+        ct_grid g = lay(s, &report);
+        assert_true(report.events_refused);
+        assert_int_equal(g.bar_count, 32);
+        assert_int_equal(g.bars[5].metre, beats == 3 ? CT_3_4 : CT_4_4);
+        assert_true(fabs(g.bars[5].tick - 5 * beats * 480) < 1);
+        done(s);
+    }
+}
+
+/* The music begins before a bar line: with a pickup of any length. */
+static void test_pickup_by_music(void **state) {
+    (void)state;
+    for (int upbeat = 1; upbeat < 4; upbeat++) {
+        song           *s = song_new(0, 0);
+        ct_metre_report report;
+        for (int k = 0; k < upbeat; k++) note(s, k, 1, 67 + k);
+        for (int b = 0; b < 16; b++) bar(s, upbeat + 4 * b, 4, b);
+        ct_grid g = lay(s, &report);
+        assert_int_equal(g.bar_count, 17);
+        assert_true(fabs(g.bars[1].tick - upbeat * 480) < 1);
+        done(s);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_bar_of_two),
+        cmocka_unit_test(test_contradiction),
+        cmocka_unit_test(test_pickup_by_music),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
