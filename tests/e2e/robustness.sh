@@ -20,6 +20,30 @@ inspected() { # exit 0, or 1 with a message that names the file
 }
 while read -r f; do check "inspect $(basename "$f")" inspected "$f"; done < <(find $odd -iregex '.*\.\(mid\|midi\|kar\|rmi\|smf\)' | sort)
 
+# ---- ten million events, thirty hours: an outcome soon, in bounded memory
+huge() {
+    python3 - "$T/huge" << 'END'
+import os, struct, sys
+def write(name, body):
+    head = b"MThd" + struct.pack(">IHHH", 6, 1, 1, 480)
+    open(f"{sys.argv[1]}/{name}", "wb").write(head + b"MTrk" + struct.pack(">I", len(body) + 4) + body + b"\0\xff\x2f\0")
+os.mkdir(sys.argv[1])
+pair = lambda k, gap: gap + bytes([60 + k % 12, 80]) + b"\x3c" + bytes([60 + k % 12, 0])
+write("ten_million.mid", b"\0\x90\x3c\0" + b"".join(pair(k, b"\0") for k in range(12)) * 417000)
+write("thirty_hours.mid", b"\0\x90\x3c\0" + b"".join(pair(k, b"\x83\x24") for k in range(216000)))
+write("ten_million_controllers.mid", b"".join(b"\0\x90" + bytes([60 + k % 12, 80]) + b"\x83\x60" + bytes([60 + k % 12, 0]) +
+                                              b"\0\xb0\x07\x40" + b"\0\x07\x41" * 100000 for k in range(100)))
+END
+}
+if command -v python3 > /dev/null; then
+    check 'huge files' huge
+    cp "$(find $styles -name '*.mid' | sort | head -1)" "$T/huge/z.mid" # one that can be used
+    check 'are read in bounded time and memory' timeout 60 "$CANTUS" prepare configs/demo-prepare.yaml input="$T/huge" output="$T/huge.out" workers=1 limit.megabytes=400
+    check 'too many notes' grep -qP '^ten_million.mid\tleft out\ttoo long: ' "$T/huge.out/outcomes.tsv"
+    check 'too many bars' grep -qP '^thirty_hours.mid\tleft out\ttoo long: ' "$T/huge.out/outcomes.tsv"
+    check 'controllers alone harm nobody' bash -c '! grep -P "^ten_million_c.*(limit|signal)" "$0"' "$T/huge.out/outcomes.tsv"
+else skip 'no python3: huge files'; fi
+
 # ---- music of many styles: each file has an outcome, and a reason where it is left out
 check 'many styles' timeout 300 "$program" prepare configs/demo-prepare.yaml input=$styles output="$T/styles" workers=2
 check 'all named' test "$(tail -n +2 "$T/styles/outcomes.tsv" | cut -f1 | sort -u | wc -l)" = "$(find $styles -iregex '.*\.\(mid\|midi\|kar\|rmi\|smf\)' | wc -l)"
