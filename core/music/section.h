@@ -1,10 +1,8 @@
 /* section.h -- phrases that come back, and what stands before, between and after.
  *
- * Bars are compared by chords, melody and rhythm; a search cuts the piece into
- * phrases, mostly of 4 or 8 bars, so that as much as possible comes back
- * somewhere. Equal phrases share a letter, by first appearance; stretches
- * without melody are intro, interlude or outro; a first bar that begins with
- * rest is a pickup.
+ * The piece is cut into phrases (phrase.h). Equal ones, in another key too,
+ * share a letter, by first appearance; stretches without melody are intro,
+ * interlude or outro; a first bar that begins with rest is a pickup.
  *
  * Owner: the arena given. Fails: CT_ENOMEM only. Quadratic in the bars, which are bounded by the caller.
  */
