@@ -54,12 +54,17 @@ static ct_status fill_bars(const ct_grid *grid, const ct_midi *midi, const uint8
     return CT_OK;
 }
 
-static ct_status fill_changes(const ct_chord *beats, int32_t count, ct_arena *arena, ct_piece *out) {
+static ct_status fill_changes(const ct_chord *beats, const float *sure, int32_t count, ct_arena *arena, ct_piece *out,
+                              ct_analysis *info) {
+    float *confidence = CT_NEW(arena, float, (size_t)count);
     out->changes = CT_NEW(arena, ct_change, (size_t)count);
-    if (!out->changes) return CT_ENOMEM;
-    for (int32_t b = 0; b < count; b++)
-        if (b == 0 || !ct_chord_same(beats[b], beats[b - 1]))
-            out->changes[out->change_count++] = (ct_change){.step = b * CT_STEPS_PER_BEAT, .chord = beats[b]};
+    if (!out->changes || !confidence) return CT_ENOMEM;
+    for (int32_t b = 0; b < count; b++) {
+        if (b && ct_chord_same(beats[b], beats[b - 1])) continue;
+        confidence[out->change_count] = sure[b];
+        out->changes[out->change_count++] = (ct_change){.step = b * CT_STEPS_PER_BEAT, .chord = beats[b]};
+    }
+    info->chord_confidence = confidence;
     return CT_OK;
 }
 
@@ -120,14 +125,11 @@ static ct_status find_keys(const ct_grid *grid, const ct_grid_note *notes, size_
 }
 
 static ct_status find_chords(const ct_grid *grid, const ct_grid_note *notes, size_t count, const ct_annotations *known,
-                             ct_arena *arena, ct_chord *out) {
-    ct_beat_chroma *chroma;
-    if (known->chord_count) {
-        ct_annotated_chords(known, grid, out);
-        return CT_OK;
-    }
-    CT_TRY(ct_chord_chroma(grid, notes, count, arena, &chroma));
-    return ct_chord_beats(chroma, grid->beat_count, arena, out);
+                             ct_arena *arena, ct_chord *out, float *sure) {
+    if (!known->chord_count) return ct_chord_beats(grid, notes, count, arena, out, sure);
+    ct_annotated_chords(known, grid, out);
+    for (int32_t b = 0; b < grid->beat_count; b++) sure[b] = 1;
+    return CT_OK;
 }
 
 ct_status ct_analyse(const ct_midi *midi, const ct_analyse_options *options, ct_arena *arena, ct_piece *out,
@@ -149,11 +151,12 @@ ct_status ct_analyse(const ct_midi *midi, const ct_analyse_options *options, ct_
     CT_TRY(ct_grid_notes(&grid, midi, arena, &notes, &count));
     uint8_t  *keys = CT_NEW(arena, uint8_t, (size_t)grid.bar_count);
     ct_chord *chords = CT_NEW(arena, ct_chord, (size_t)grid.beat_count);
-    if (!keys || !chords) return CT_ENOMEM;
+    float    *sure = CT_NEW(arena, float, (size_t)grid.beat_count);
+    if (!keys || !chords || !sure) return CT_ENOMEM;
     CT_TRY(find_keys(&grid, notes, count, known, arena, &info->key, keys));
     CT_TRY(fill_bars(&grid, midi, keys, arena, out, info));
-    CT_TRY(find_chords(&grid, notes, count, known, arena, chords));
-    CT_TRY(fill_changes(chords, grid.beat_count, arena, out));
+    CT_TRY(find_chords(&grid, notes, count, known, arena, chords, sure));
+    CT_TRY(fill_changes(chords, sure, grid.beat_count, arena, out, info));
     CT_TRY(fill_melody(&grid, midi, notes, count, options, arena, out, info));
     bool pickup = begins_with_pickup(&grid, notes, count);
     if (known->section_count)

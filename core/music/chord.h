@@ -1,28 +1,27 @@
 /* chord.h -- which chord sounds on each beat.
  *
- * Per beat: how long each pitch class sounds (all notes, all but the highest,
- * the lowest, and what starts there). A search over rows of segments of one to
- * eight beats finds the chords that explain it best, with a price for rare
- * qualities, for more tones and for each change (the scheme of the
- * midi-chord-recognition behind POP909's own labels, on merged notes).
+ * The row of chords that can expect to be most right: each beat earns the
+ * probability of its chord (chord_model.h), of its root and of its kind of third,
+ * each change costs a little, and so does a suspension, which has to be likely
+ * itself. The bass is another chord tone where one lies lowest clearly longer
+ * than the root. A chord's confidence is the probability that its root and third
+ * are right, on average while it is held.
  *
  * Owner: scratch and results in the arena given. Fails: CT_ENOMEM only.
  */
 #ifndef CT_MUSIC_CHORD_H
 #define CT_MUSIC_CHORD_H
 
-#include "core/music/grid.h"
+#include "core/music/chord_model.h"
 
-/* What sounds in a beat, by pitch class; 0..1 (sqrt of the share for all and inner, so that short notes count). */
-typedef struct ct_beat_chroma {
-    float all[12], inner[12], bass[12], onset[12];
-} ct_beat_chroma;
+/* The chord of each beat, and how sure it is: 0..1, the same while a chord is held. */
+CT_NODISCARD ct_status ct_chord_beats(const ct_grid *grid, const ct_grid_note *notes, size_t count, ct_arena *arena,
+                                      ct_chord *out, float *confidence);
 
-/* One element a beat of the grid. */
-CT_NODISCARD ct_status ct_chord_chroma(const ct_grid *grid, const ct_grid_note *notes, size_t count, ct_arena *arena,
-                                       ct_beat_chroma **out);
+/* The state of each beat from what ct_chord_posterior says. */
+CT_NODISCARD ct_status ct_chord_choose(const float *likely, int32_t beats, ct_arena *arena, uint8_t *out);
 
-/* The chord of each beat. */
-CT_NODISCARD ct_status ct_chord_beats(const ct_beat_chroma *chroma, int32_t beats, ct_arena *arena, ct_chord *out);
+/* How likely a state's root and third are right, from the probabilities of one beat. */
+float ct_chord_sure(const float *likely, int state);
 
 #endif
