@@ -28,7 +28,10 @@ static void score_root(const ct_chord_weights *w, const ct_chord_view *view, int
 
 void ct_chord_score(const ct_chord_weights *w, const ct_chord_view *view, ct_chord_scores *out) {
     float sign[2] = {w->sign_bias[0], w->sign_bias[1]};
-    for (int root = 0; root < 12; root++) score_root(w, view, root, out->hidden[root], out->state + root * QUALITIES);
+    for (int root = 0; root < 12; root++) {
+        /* cppcheck-suppress uninitvar ; this fills it */
+        score_root(w, view, root, out->hidden[root], out->state + root * QUALITIES);
+    }
     memcpy(out->sign_hidden, w->sign_hidden_bias, sizeof out->sign_hidden);
     for (int i = 0; i < CT_CHORD_SIGNS; i++) {
         for (int k = 0; k < CT_CHORD_SIGNS_HIDDEN; k++) out->sign_hidden[k] += view->signs[i] * w->sign_hidden[i][k];

@@ -5,8 +5,8 @@
  * bass) are left open. Only the longest reach needed is kept: labels from the first labelled beat to the first open one
  * after it.
  */
-#ifndef CT_TESTS_TOOLS_CHORD_SONGS_H
-#define CT_TESTS_TOOLS_CHORD_SONGS_H
+#ifndef CT_TOOLS_CHORD_SONGS_H
+#define CT_TOOLS_CHORD_SONGS_H
 
 #include "core/music/chord.h"
 #include "core/music/metre.h"
@@ -238,9 +238,8 @@ static void score_unseen(const ct_chord_weights *w, const song *s, double (*righ
     ct_arena_free(&arena);
 }
 
-typedef void fitter(ct_chord_weights *w, const song *songs, size_t count, int half);
-
-static void check_halves(const song *songs, size_t count, fitter *fit_) {
+static void check_halves(const song *songs, size_t count,
+                         void (*fit_)(ct_chord_weights *w, const song *songs, size_t count, int half)) {
     static ct_chord_weights w;
     double                  right[2][SCORES][2] = {{{0}}}, sure[2][BINS][3] = {{{0}}};
     for (int half = 0; half < 2; half++) {

@@ -223,9 +223,9 @@ static void fit(ct_chord_weights *w, const song *songs, size_t count, int half) 
         if ((half < 0 || songs[i].half == half) && songs[i].labelled >= 8) order[n++] = i;
     start(w);
     memset(&state, 0, sizeof state);
-    double steps = (double)(n / BATCH) * EPOCHS;
+    double steps = (double)n / BATCH * EPOCHS;
     for (int epoch = 0; epoch < EPOCHS; epoch++) {
-        for (size_t i = n - 1; i > 0; i--) {
+        for (size_t i = n; i-- > 1;) {
             size_t k = next_random() % (i + 1), swap = order[i];
             order[i] = order[k];
             order[k] = swap;
