@@ -117,10 +117,12 @@ static ct_status lay_bars(const ct_midi *midi, const ct_analyse_options *options
     return CT_OK;
 }
 
-static ct_status find_keys(const ct_grid *grid, const ct_grid_note *notes, size_t count, const ct_annotations *known,
-                           ct_arena *arena, int *main_key, uint8_t *out) {
-    if (!known->key_count) return ct_key_bars(grid, notes, count, arena, main_key, out);
-    ct_annotated_keys(known, grid, main_key, out);
+static ct_status find_keys(const ct_grid *grid, const ct_grid_note *notes, size_t count, const ct_chord *chords,
+                           const ct_annotations *known, ct_arena *arena, ct_analysis *info, uint8_t *out) {
+    if (!known->key_count)
+        return ct_key_bars(grid, notes, count, chords, arena, &info->key, &info->key_confidence, out);
+    ct_annotated_keys(known, grid, &info->key, out);
+    info->key_confidence = 1;
     return CT_OK;
 }
 
@@ -153,9 +155,9 @@ ct_status ct_analyse(const ct_midi *midi, const ct_analyse_options *options, ct_
     ct_chord *chords = CT_NEW(arena, ct_chord, (size_t)grid.beat_count);
     float    *sure = CT_NEW(arena, float, (size_t)grid.beat_count);
     if (!keys || !chords || !sure) return CT_ENOMEM;
-    CT_TRY(find_keys(&grid, notes, count, known, arena, &info->key, keys));
-    CT_TRY(fill_bars(&grid, midi, keys, arena, out, info));
     CT_TRY(find_chords(&grid, notes, count, known, arena, chords, sure));
+    CT_TRY(find_keys(&grid, notes, count, chords, known, arena, info, keys));
+    CT_TRY(fill_bars(&grid, midi, keys, arena, out, info));
     CT_TRY(fill_changes(chords, sure, grid.beat_count, arena, out, info));
     CT_TRY(fill_melody(&grid, midi, notes, count, options, arena, out, info));
     bool pickup = begins_with_pickup(&grid, notes, count);

@@ -36,6 +36,7 @@ typedef struct ct_analysis {
     const uint8_t *is_melody;        /* 1 for each note of the file chosen as melody */
     const uint8_t *texture;          /* of the accompaniment of each bar (texture.h) */
     int            key;              /* the main key, 0..23 */
+    float          key_confidence;   /* how likely it is right, 0..1 */
     const float   *chord_confidence; /* for each chord change: how likely root and third are right, 0..1 */
 } ct_analysis;
 

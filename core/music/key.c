@@ -50,19 +50,15 @@ static void weigh(const ct_grid *grid, const ct_grid_note *notes, size_t count, 
     }
 }
 
-/* How well each key fits the nine bars around each bar; returns the one that fits best on the whole. */
-static int fit_keys(const double (*bars)[12], int32_t count, double (*fit)[KEYS]) {
-    double sum[KEYS] = {0};
+/* How well each key fits the nine bars around each bar; `overall` is the mean over the bars. */
+static void fit_keys(const double (*bars)[12], int32_t count, double (*fit)[KEYS], double *overall) {
+    for (int key = 0; key < KEYS; key++) overall[key] = 0;
     for (int32_t b = 0; b < count; b++) {
         double window[12] = {0};
         for (int32_t k = b - REACH; k <= b + REACH; k++)
             for (int i = 0; k >= 0 && k < count && i < 12; i++) window[i] += bars[k][i];
-        for (int key = 0; key < KEYS; key++) sum[key] += fit[b][key] = correlation(window, key);
+        for (int key = 0; key < KEYS; key++) overall[key] += (fit[b][key] = correlation(window, key)) / count;
     }
-    int best = 0;
-    for (int key = 1; key < KEYS; key++)
-        if (sum[key] > sum[best]) best = key;
-    return best;
 }
 
 /* The best row of keys: each bar earns its fit, keys other than the overall one a little less, each change pays
@@ -102,26 +98,83 @@ static int most_held(const uint8_t *keys, int32_t count) {
     return best;
 }
 
+static int best_of(const double *fit) {
+    int best = 0;
+    for (int key = 1; key < KEYS; key++)
+        if (fit[key] > fit[best]) best = key;
+    return best;
+}
+
+static int relative_of(int key) {
+    return key < 12 ? (key + 9) % 12 + 12 : (key - 12 + 3) % 12;
+}
+
+/* -1 .. 1: does the music begin on the minor tonic rather than the major one? */
+static double begins_minor(const ct_chord *chords, int32_t beats, int major, int minor) {
+    int32_t b = 0;
+    while (b < beats && chords[b].root == CT_NO_CHORD) b++;
+    if (b == beats) return 0;
+    bool thirdless = chords[b].quality >= CT_SUS2, low = (ct_quality_mask(chords[b].quality) >> 3 & 1) != 0;
+    if (chords[b].root == minor && (low || thirdless)) return 1;
+    return chords[b].root == major && !low ? -1 : 0;
+}
+
+/* Share of the chords' time that is the major triad or seventh chord on `root`. */
+static double dominant_share(const ct_chord *chords, int32_t beats, int root) {
+    int32_t all = 0, here = 0;
+    for (int32_t b = 0; b < beats; b++) {
+        all += chords[b].root != CT_NO_CHORD;
+        here += chords[b].root == root && (ct_quality_mask(chords[b].quality) >> 4 & 1);
+    }
+    return all ? (double)here / all : 0;
+}
+
+/* Log odds of the minor one of two relative keys. The numbers are those of a logistic regression on 288 odd songs of
+ * POP909, rounded. */
+static double leans_minor(int major, const double weights[12], const ct_chord *chords, int32_t beats) {
+    int    minor = relative_of(major);
+    double fit = correlation(weights, major) - correlation(weights, minor);
+    return -0.2 - 6 * fit + 0.9 * begins_minor(chords, beats, major, minor % 12) +
+           20 * dominant_share(chords, beats, (minor + 7) % 12);
+}
+
 /* Keys that share their seven notes are not told apart by windows, and short stretches are not believed: such bars take
  * the main key. */
 static void settle(uint8_t *keys, int32_t count, int main_key) {
-    int relative = main_key < 12 ? (main_key + 9) % 12 + 12 : (main_key - 12 + 3) % 12;
     for (int32_t b = 0, end; b < count; b = end) {
         for (end = b; end < count && keys[end] == keys[b];) end++;
-        if (keys[b] == relative || end - b < HOLD_BARS)
+        if (keys[b] == relative_of(main_key) || end - b < HOLD_BARS)
             for (int32_t k = b; k < end; k++) keys[k] = (uint8_t)main_key;
     }
 }
 
-ct_status ct_key_bars(const ct_grid *grid, const ct_grid_note *notes, size_t count, ct_arena *arena, int *main_key,
-                      uint8_t *out) {
-    double(*bars)[12] = ct_arena_alloc(arena, (size_t)grid->bar_count, sizeof *bars);
-    double(*fit)[KEYS] = ct_arena_alloc(arena, (size_t)grid->bar_count, sizeof *fit);
+/* How likely one of two relative keys is right, by how well the bars fit each pair of them; the sharpness of 10 fits
+ * the odd songs. */
+static double pair_likelihood(const double *overall, int key) {
+    const double SHARP = 10;
+    double       sum = 0, mine = overall[key] + overall[relative_of(key)];
+    for (int major = 0; major < 12; major++) sum += exp(SHARP * (overall[major] + overall[relative_of(major)] - mine));
+    return 1 / sum;
+}
+
+ct_status ct_key_bars(const ct_grid *grid, const ct_grid_note *notes, size_t count, const ct_chord *chords,
+                      ct_arena *arena, int *main_key, float *confidence, uint8_t *out) {
+    int32_t n = grid->bar_count;
+    double(*bars)[12] = ct_arena_alloc(arena, (size_t)n, sizeof *bars);
+    double(*fit)[KEYS] = ct_arena_alloc(arena, (size_t)n, sizeof *fit);
+    double overall[KEYS], weights[12] = {0};
     if (!bars || !fit) return CT_ENOMEM;
     weigh(grid, notes, count, bars);
-    int overall = fit_keys((const double(*)[12])bars, grid->bar_count, fit);
-    CT_TRY(follow((const double(*)[KEYS])fit, grid->bar_count, overall, arena, out));
-    *main_key = most_held(out, grid->bar_count);
-    settle(out, grid->bar_count, *main_key);
+    for (int32_t b = 0; b < n; b++)
+        for (int i = 0; i < 12; i++) weights[i] += bars[b][i];
+    fit_keys((const double(*)[12])bars, n, fit, overall);
+    CT_TRY(follow((const double(*)[KEYS])fit, n, best_of(overall), arena, out));
+    int held = most_held(out, n);
+    settle(out, n, held);
+    double odds = leans_minor(held < 12 ? held : relative_of(held), weights, chords, grid->beat_count);
+    *main_key = (odds > 0) == (held >= 12) ? held : relative_of(held);
+    for (int32_t b = 0; b < n; b++)
+        if (out[b] == held) out[b] = (uint8_t)*main_key;
+    *confidence = (float)(pair_likelihood(overall, held) / (1 + exp(-fabs(odds))));
     return CT_OK;
 }

@@ -1,4 +1,5 @@
-/* test_chords.c -- chords of music made here, as a pianist would play them: broken, over other basses, under a tune. */
+/* test_chords.c -- chords and keys of music made here, as a pianist would play them: broken, over other basses, under a
+ * tune. */
 #include "core/music/analyse.h"
 #include "core/music/leadsheet.h"
 
@@ -160,6 +161,33 @@ static void test_confidence(void **state) {
     done(doubtful);
 }
 
+/* Am F C G, and E before it starts again: in a histogram C major, but it begins on A minor and goes back there by its
+ * dominant. Without E and from C on it is C major. */
+static song *turns(bool minor) {
+    static const int CHORD[8][3] = {{69, 60, 64}, {65, 57, 60}, {60, 64, 67}, {67, 59, 62},
+                                    {69, 60, 64}, {65, 57, 60}, {67, 59, 62}, {64, 56, 59}};
+    song            *s = song_new();
+    for (int bar = 0; bar < 32; bar++) {
+        const int *c = CHORD[minor ? bar % 8 : (bar + 2) % 4];
+        block(s, 4 * bar, 4, c[0] - 24, c[0], c[1], c[2]);
+        for (int beat = 0; beat < 4; beat++) note(s, 4 * bar + beat, 1, (const int[]){76, 72, 79, 72}[beat]);
+    }
+    analyse(s);
+    return s;
+}
+
+static void test_relative_keys(void **state) {
+    (void)state;
+    for (int minor = 0; minor < 2; minor++) {
+        song *s = turns(minor);
+        assert_int_equal(s->info.key, minor ? 21 : 0);
+        assert_int_equal(s->piece.bars[9].key, s->info.key);
+        assert_true(s->info.key_confidence > 0.5f);
+        assert_true(s->info.key_confidence <= 1);
+        done(s);
+    }
+}
+
 /* A chart in Ab has Db and Eb, and nothing sharp. */
 static void test_flat_key(void **state) {
     (void)state;
@@ -182,6 +210,7 @@ int main(void) {
         cmocka_unit_test(test_sevenths_and_basses),
         cmocka_unit_test(test_transposed),
         cmocka_unit_test(test_confidence),
+        cmocka_unit_test(test_relative_keys),
         cmocka_unit_test(test_flat_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
