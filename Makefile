@@ -89,6 +89,7 @@ RANKS_SRC := $(wildcard tests/mpi/*.c)
 RANKS := $(RANKS_SRC:tests/mpi/%.c=$(B)/mpi/%)
 TOOL_SRC := $(wildcard tests/tools/*.c)
 TOOLS := $(TOOL_SRC:tests/tools/%.c=$(B)/tools/%)
+ACCURACY_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/accuracy/*.c))
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZERS := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(B)/fuzz/%)
 FUZZ_OBJ := $(FUZZ_SRC:%.c=$(B)/%.o) $(B)/tests/fuzz/driver.o
@@ -365,14 +366,14 @@ $(B)/tools/%: tests/tools/%.c $(LIB) $(STAMP)
 	$(call say,TOOL,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests -MMD -MP $< $(filter %.o,$^) $(LIB) $(LIBS) -o $@
-$(B)/tools/accuracy: $(patsubst %.c,$(B)/%.o,$(wildcard tests/accuracy/*.c))
+$(B)/tools/accuracy: $(ACCURACY_OBJ)
 $(B)/tools/agreement: $(B)/tests/accuracy/mir.o
 $(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(filter %.o,$(FUZZ_MAIN)) $(LIB)
 	$(call say,FUZZ,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $< $(FUZZ_MAIN) $(LIB) $(LIBS) -o $@
 
--include $(OBJ:.o=.d) $(B)/core/main.d $(MPI_OBJ:.o=.d) $(UNIT:=.d) $(RANKS:=.d) $(TOOLS:=.d) $(FUZZ_OBJ:.o=.d)
+-include $(OBJ:.o=.d) $(B)/core/main.d $(MPI_OBJ:.o=.d) $(UNIT:=.d) $(RANKS:=.d) $(TOOLS:=.d) $(ACCURACY_OBJ:.o=.d) $(FUZZ_OBJ:.o=.d)
 -include $(patsubst %.o,%.d,$(EMULATOR_OBJ) $(EMULATED_OBJ) $(PTX_FRONT_END) $(NVCC_OBJ) $(STANDIN_OBJ) $(STANDIN_TEST_OBJ) $(CUDA_OBJ)) $(PTX:.ptx=.d) $(PTXAS:.txt=.d)
 -include $(patsubst %.o,%.d,$(GPU_SRC:%.c=$(B)/%.o) $(ALONE_OBJ) $(ON_CARD) $(JUDGE))
 
