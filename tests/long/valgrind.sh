@@ -8,11 +8,14 @@ export CANTUS_GEMM=own CANTUS_ISA=base OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive
 mkdir -p "$T/midi" "$T/logs"
 for f in amazing_grace can_can jingle_bells aura_lee; do abc2midi tests/data/tunes/$f.abc -quiet -o "$T/midi/$f.mid" > /dev/null; done
 head -c 300 "$T/midi/can_can.mid" > "$T/midi/cut.mid"; echo 'no music' > "$T/midi/junk.mid"
+# glibc's loader looks for $ORIGIN eight bytes at a time, past the end of a library's path
+printf '{\n  loader\n  Memcheck:Addr8\n  fun:strncmp\n  fun:is_dst\n}\n' > "$T/known"
 # clean CODE COMMAND...: exits with CODE; memcheck finds nothing, in no process, and no file is open at the end but what was before
 clean() {
     local code=$1 got; shift
     rm -f "$T"/logs/*
-    valgrind -q --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --track-fds=yes --log-file="$T/logs/%p" "$CANTUS" "$@"
+    valgrind -q --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --track-fds=yes --suppressions="$T/known" \
+        --log-file="$T/logs/%p" "$CANTUS" "$@"
     got=$?
     [ $got -eq "$code" ] || { echo "exit $got"; return 1; }
     sed -E 's/^==[0-9]+== ?//' "$T"/logs/* | awk '
