@@ -419,8 +419,9 @@ accuracy: ready ## what the analysis reaches on music it was not fitted on; writ
 FIT_barline := fit_metre ../shared/data/pop909
 FIT_chord   := fit_chords ../shared/data/pop909 ../shared/data/nottingham
 FIT_melody  := fit_melody ../shared/data/pop909
+FIT_phase   := fit_phase ../shared/data/pop909
 FIT_phrase  := fit_phrase ../shared/data/pop909
-FIT := $(addprefix fit-,barline chord melody phrase)
+FIT := $(addprefix fit-,phase barline chord melody phrase)
 fit: $(FIT) ## the analysis's weights anew from ../shared/data, one after the other (minutes each); fit-chord: these alone
 $(FIT): fit-%:
 	@$(MAKE) --no-print-directory $(B)/tools/$(firstword $(FIT_$*))

@@ -18,6 +18,20 @@ static double weight(const ct_midi_note *n, double period) {
     return n->channel == DRUMS ? 0.25 : n->pitch < LOW ? 2 * length : length;
 }
 
+/* The weighted mean of the onsets within period / part of phase; *total their weight. */
+static double mean_near(const ct_midi_note *notes, size_t count, double period, double phase, double part,
+                        double *total) {
+    double sum = 0;
+    *total = 0;
+    for (size_t i = 0; i < count; i++) {
+        double off = wrap((double)notes[i].start - phase + period / 2, period) - period / 2;
+        if (fabs(off) >= period / part) continue;
+        sum += off * weight(&notes[i], period);
+        *total += weight(&notes[i], period);
+    }
+    return wrap(phase + (*total > 0 ? sum / *total : 0), period);
+}
+
 double ct_grid_phase(const ct_midi_note *notes, size_t count, double period, double *agreement) {
     double histogram[BINS] = {0}, bell[2 * REACH + 1], match[BINS];
     for (size_t i = 0; i < count; i++) {
@@ -32,14 +46,22 @@ double ct_grid_phase(const ct_midi_note *notes, size_t count, double period, dou
         if (match[k] > match[best]) best = k;
     }
     if (agreement) *agreement = match[best] > 0 ? match[0] / match[best] : 0;
-    double phase = best * period / BINS, sum = 0, total = 0;
+    double phase = best * period / BINS, tight = 0, wide = 0, ignored;
+    double middle = mean_near(notes, count, period, phase, 24, &tight);
+    mean_near(notes, count, period, phase, 8, &wide);
+    if (tight < 0.7 * wide) /* loosely played */
+        for (int i = 0; i < 3; i++) middle = mean_near(notes, count, period, i ? middle : phase, 8, &ignored);
+    return middle;
+}
+
+double ct_grid_gathering(const ct_midi_note *notes, size_t count, double period, double phase) {
+    double sum = 1e-3, total = 1e-3;
     for (size_t i = 0; i < count; i++) {
-        double off = wrap((double)notes[i].start - phase + period / 2, period) - period / 2;
-        if (fabs(off) >= period / 24) continue;
-        sum += off * weight(&notes[i], period);
+        double off = (wrap((double)notes[i].start - phase + period / 2, period) / period - 0.5) * 48;
         total += weight(&notes[i], period);
+        if (fabs(off) < 3) sum += weight(&notes[i], period) * exp(-0.5 * off * off);
     }
-    return wrap(phase + (total > 0 ? sum / total : 0), period);
+    return sum / total;
 }
 
 double ct_grid_nearness(const ct_midi_note *notes, size_t count, double period, double phase, int division) {

@@ -37,8 +37,12 @@ typedef struct ct_grid_note {
 
 /* The phase in ticks (0 <= phase < period) at which beats of `period` ticks carry most of the music: onsets weighted by
  * length (up to two periods), low notes doubled, gathered in 96 bins, matched with a bell of 1/48 period, then refined
- * by the mean of what lies within 1/24 period. *agreement (may be NULL): the match at phase 0 over the best one. */
+ * by the mean of what lies within 1/24 period, or 1/8 where the playing is loose. *agreement (may be NULL): the match
+ * at phase 0 over the best one. */
 double ct_grid_phase(const ct_midi_note *notes, size_t count, double period, double *agreement);
+
+/* The same match at one phase: weights of the onsets under the bell, over all weights. */
+double ct_grid_gathering(const ct_midi_note *notes, size_t count, double period, double phase);
 
 /* Share of onsets within 1/32 beat of the grid that divides the beat by `division`. By chance: division / 16. */
 double ct_grid_nearness(const ct_midi_note *notes, size_t count, double period, double phase, int division);

@@ -2,6 +2,7 @@
 #include "core/music/metre.h"
 
 #include "core/music/barline.h"
+#include "core/music/phase.h"
 
 #include <math.h>
 #include <string.h>
@@ -10,7 +11,7 @@ enum { PATTERN_MAX = 16, UNITS_MAX = 12, CONTRADICTED_BEATS = 48 };
 static const double CLEARLY = 0.5;       /* by how much other downbeats must stand out to move those of the file */
 static const double CONTRADICTED = 0.35; /* by how much three must stand out more than four, or four than three */
 
-static const double PULL_MIN = 0.1; /* see ct_grid_pull */
+static const double PULL_MIN = 0.07; /* see ct_grid_pull */
 
 /* ---- from the file's events */
 /* A written bar as a row of our metres: 5/4 is 3/4 and 2/4. Returns how many, 0 when it can't be written. */
@@ -235,6 +236,8 @@ ct_status ct_metre_grid(const ct_midi *midi, int32_t bar_limit, ct_arena *arena,
     if (count) {
         period = ct_metre_at(s[0].pattern[0])->eighths_per_beat * ppq / 2;
         phase = ct_grid_phase(midi->notes, midi->note_count, period, &agreement);
+        if (agreement <= 0.7 && fabs(period - ppq) < 1e-9)
+            CT_TRY(ct_phase_choose(midi->notes, midi->note_count, period, arena, &phase));
         double sixteenths = phase / ppq * 4, odd = fabs(sixteenths - floor(sixteenths + 0.5));
         bool   upbeat = count == 1 && s[0].count == 1 && s[0].pattern[0] != CT_2_4 && odd < 0.03;
         report->from_events = agreement > 0.7 || upbeat;
@@ -244,7 +247,10 @@ ct_status ct_metre_grid(const ct_midi *midi, int32_t bar_limit, ct_arena *arena,
         CT_TRY(is_contradicted(&l, s[0].pattern[0], phase, &contradicted));
     if (contradicted) report->from_events = false;
     report->events_refused = midi->metres.count && !report->from_events;
-    if (!report->from_events) phase = ct_grid_phase(midi->notes, midi->note_count, period = ppq, NULL);
+    if (!report->from_events) {
+        phase = ct_grid_phase(midi->notes, midi->note_count, period = ppq, NULL);
+        CT_TRY(ct_phase_choose(midi->notes, midi->note_count, period, arena, &phase));
+    }
     double fours = ct_grid_nearness(midi->notes, midi->note_count, period, phase, 4);
     double threes = ct_grid_nearness(midi->notes, midi->note_count, period, phase, 3);
     report->near = fmax(fours, threes);

@@ -6,10 +6,10 @@
 #include "core/music/phrase.h"
 
 /* clang-format off */
-const float ct_phrase_bias = -2.3159f;
+const float ct_phrase_bias = -2.3160f;
 const float ct_phrase_weights[CT_PHRASE_CUES] = {
-    0.3643f, 0.3459f, 0.4595f, -0.1677f, -0.0170f, 0.4433f, -0.1498f, 0.0804f, 0.1337f,
-    -0.0243f, 0.3146f, 0.2222f, 0.2851f, 0.4233f, 0.2798f, 0.1704f, -0.1009f, 0.2885f,
+    0.3639f, 0.3468f, 0.4597f, -0.1679f, -0.0177f, 0.4431f, -0.1500f, 0.0805f, 0.1334f,
+    -0.0243f, 0.3145f, 0.2224f, 0.2854f, 0.4232f, 0.2797f, 0.1705f, -0.1008f, 0.2883f,
 };
 const float ct_phrase_length[CT_PHRASE_LENGTHS] = {
     0.000f, -0.390f, -0.670f, -0.458f, 1.578f, -0.659f, -1.311f, -1.311f, 1.829f,

@@ -347,8 +347,7 @@ int main(int argc, char **argv) {
     fit(-1, &m);
     printf("/* barline_weights.c -- the weights of barline.h, in the order of pulse.h's cues.\n"
            " *\n"
-           " * Fitted on %zu odd songs of POP909 by tests/tools/fit_metre: make build/release/tools/fit_metre &&\n"
-           " * build/release/tools/fit_metre ../shared/data/pop909 > core/music/barline_weights.c\n"
+           " * Fitted on %zu odd songs of POP909 by tests/tools/fit_metre: make fit-barline\n"
            " */\n#include \"core/music/barline.h\"\n\n/* clang-format off */\n",
            song_count);
     printf("const float ct_barline_weights[4][CT_PULSE_CUES] = {\n");

@@ -221,8 +221,7 @@ int main(int argc, char **argv) {
     fit(-1, &m);
     printf("/* phrase_weights.c -- the weights of phrase.h, in the order of its cues.\n"
            " *\n"
-           " * Fitted on %zu odd songs of POP909 by tests/tools/fit_phrase: make build/release/tools/fit_phrase &&\n"
-           " * build/release/tools/fit_phrase ../shared/data/pop909 > core/music/phrase_weights.c\n"
+           " * Fitted on %zu odd songs of POP909 by tests/tools/fit_phrase: make fit-phrase\n"
            " */\n#include \"core/music/phrase.h\"\n\n/* clang-format off */\n",
            song_count);
     printf("const float ct_phrase_bias = %.4ff;\nconst float ct_phrase_weights[CT_PHRASE_CUES] = {\n   ",

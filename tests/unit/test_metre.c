@@ -120,11 +120,31 @@ static void test_pickup_by_music(void **state) {
     }
 }
 
+/* A tune alone that sings on the off-beats: the longest notes begin between the beats, where notes gather most. */
+static void test_syncopated_tune(void **state) {
+    (void)state;
+    static const double AT[] = {0, 0.5, 1, 1.5, 2.5, 3, 3.5, 4, 4.5, 5.5, 6},
+                        LENGTH[] = {0.5, 0.5, 0.5, 1, 0.5, 0.5, 0.5, 0.5, 1, 0.5, 1};
+    static const int PITCH[] = {67, 67, 69, 72, 71, 69, 67, 69, 71, 72, 67};
+    for (int k = 0; k < 5; k++) {
+        double          shift = 0.1 + 0.15 * k;
+        song           *s = song_new(1, 4);
+        ct_metre_report report;
+        for (int phrase = 0; phrase < 12; phrase++)
+            for (size_t i = 0; i < CT_COUNT(AT); i++)
+                note(s, 8 * phrase + AT[i] + shift, LENGTH[i], PITCH[i] - phrase % 3);
+        ct_grid g = lay(s, &report);
+        assert_true(fabs(g.phase / 480 - shift) < 0.02);
+        done(s);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_bar_of_two),
         cmocka_unit_test(test_contradiction),
         cmocka_unit_test(test_pickup_by_music),
+        cmocka_unit_test(test_syncopated_tune),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
