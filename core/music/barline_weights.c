@@ -1,7 +1,7 @@
-/* barline_weights.c -- the weights of barline.h, in the order of pulse.h's cues.
+/* barline_weights.c -- the weights of barline.h, in the order of pulse.h's
+ * cues.
  *
- * Fitted on 284 odd songs of POP909 by tests/tools/fit_metre: make build/release/tools/fit_metre &&
- * build/release/tools/fit_metre ../shared/data/pop909 > core/music/barline_weights.c
+ * Fitted on 284 odd songs of POP909 by tests/tools/fit_metre: make fit-barline
  */
 #include "core/music/barline.h"
 

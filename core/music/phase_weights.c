@@ -1,7 +1,7 @@
-/* phase_weights.c -- the weights of phase.h, in the order of its cues and places.
+/* phase_weights.c -- the weights of phase.h, in the order of its cues and
+ * places.
  *
- * Fitted on the odd songs of POP909 by tests/tools/fit_phase: make build/release/tools/fit_phase &&
- * build/release/tools/fit_phase ../shared/data/pop909 > core/music/phase_weights.c
+ * Fitted on the odd songs of POP909 by tests/tools/fit_phase: make fit-phase
  */
 #include "core/music/phase.h"
 
