@@ -65,7 +65,7 @@ static ct_status hear(ct_midi *midi, ct_arena *arena, ct_heard *out) {
     ct_percussion_move(midi);
     out->usable = ct_analyse(midi, &defaults, arena, &out->piece, &out->info) == CT_OK;
     if (out->usable) {
-        CT_TRY(ct_summary_make(&out->piece, out->info.texture, arena, &out->summary));
+        CT_TRY(ct_summary_make(&out->piece, &out->info, arena, &out->summary));
         return ct_sheet_from_piece(&out->piece, arena, &out->sheet);
     }
     out->reason = ct_arena_printf(arena, "%s", ct_message());

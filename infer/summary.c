@@ -115,7 +115,41 @@ static void find_textures(const uint8_t *texture, int32_t bars, ct_summary *out)
     }
 }
 
-ct_status ct_summary_make(const ct_piece *piece, const uint8_t *texture, ct_arena *arena, ct_summary *out) {
+/* The bars of the least sure changes; one that is likelier right than not is no doubt. */
+static void find_doubts(const ct_piece *p, const float *sure, ct_summary *out) {
+    int32_t number = ct_piece_has_pickup(p) ? 0 : 1;
+    float   worst[CT_SUMMARY_DOUBTS];
+    for (int32_t i = 0; i < p->change_count; i++) {
+        int32_t bar = ct_piece_bar_at(p, p->changes[i].step) + number, at = out->doubts;
+        if (sure[i] >= 0.5f || (at && out->doubtful[at - 1] == bar)) continue;
+        if (at == CT_SUMMARY_DOUBTS) { /* in place of the surest */
+            int surest = 0;
+            for (int k = 1; k < at; k++)
+                if (worst[k] > worst[surest]) surest = k;
+            if (worst[surest] <= sure[i]) continue;
+            for (at--; surest < at; surest++) {
+                worst[surest] = worst[surest + 1];
+                out->doubtful[surest] = out->doubtful[surest + 1];
+            }
+        }
+        worst[at] = sure[i];
+        out->doubtful[at] = bar;
+        out->doubts = at + 1;
+    }
+}
+
+static void find_confidence(const ct_piece *p, const ct_analysis *info, ct_summary *out) {
+    double sum = 0, steps = ct_piece_steps(p);
+    for (int32_t i = 0; i < p->change_count; i++) {
+        double until = i + 1 < p->change_count ? p->changes[i + 1].step : steps;
+        sum += (double)info->chord_confidence[i] * (until - p->changes[i].step);
+    }
+    out->chords_sure = sum / steps;
+    out->key_sure = (double)info->key_confidence;
+    find_doubts(p, info->chord_confidence, out);
+}
+
+ct_status ct_summary_make(const ct_piece *piece, const ct_analysis *info, ct_arena *arena, ct_summary *out) {
     *out = (ct_summary){0};
     CT_TRY(find_tempo(piece, arena, out));
     CT_TRY(find_spans(piece, metre_of, arena, &out->metres, &out->metre_count));
@@ -123,7 +157,8 @@ ct_status ct_summary_make(const ct_piece *piece, const uint8_t *texture, ct_aren
     CT_TRY(tell_form(piece, arena, &out->form));
     find_chords(piece, out);
     find_melody(piece, out);
-    if (texture) find_textures(texture, piece->bar_count, out);
+    find_textures(info->texture, piece->bar_count, out);
+    find_confidence(piece, info, out);
     return CT_OK;
 }
 
@@ -136,7 +171,6 @@ static void print_spans(const char *what, const ct_bar_span *spans, int32_t coun
     for (int32_t i = 1; i < count && i < SPANS_SHOWN; i++)
         fprintf(out, ", %s from bar %d", name(spans[i].value), spans[i].first);
     if (count > SPANS_SHOWN) fprintf(out, ", and %d changes more", count - SPANS_SHOWN);
-    fprintf(out, "\n");
 }
 
 static const char *metre_name(int metre) {
@@ -156,9 +190,14 @@ void ct_summary_print(const ct_summary *s, const ct_piece *piece, FILE *out) {
     if (s->fastest > 1.02 * s->slowest) fprintf(out, ", bars from %.4g to %.4g", s->slowest, s->fastest);
     fprintf(out, "\n");
     print_spans("metre", s->metres, s->metre_count, metre_name, out);
+    fprintf(out, "\n");
     print_spans("key", s->keys, s->key_count, ct_key_name, out);
+    fprintf(out, "; %.0f %% sure\n", 100 * s->key_sure);
     fprintf(out, "# form    %d bars: %s\n", piece->bar_count, s->form);
-    fprintf(out, "# chords  %d different, %.1f changes a bar\n", s->chords, s->changes_per_bar);
+    fprintf(out, "# chords  %d different, %.1f changes a bar; %.0f %% sure", s->chords, s->changes_per_bar,
+            100 * s->chords_sure);
+    for (int32_t i = 0; i < s->doubts; i++) fprintf(out, "%s %d", i ? "," : ", least in bars", s->doubtful[i]);
+    fprintf(out, "\n");
     for (int i = 0; i < s->texture_count; i++) {
         double share = 100.0 * s->texture_bars[s->textures[i]] / piece->bar_count;
         if (share >= 0.5) fprintf(out, "%s%s %.0f %%", i ? ", " : "# plays   ", ct_texture_name(s->textures[i]), share);
@@ -187,7 +226,7 @@ static ct_json *spans_json(const ct_bar_span *spans, int32_t count, const char *
 
 void ct_summary_json(const ct_summary *s, const ct_piece *piece, ct_json *out) {
     ct_json *tempo = ct_json_new_object(), *chords = ct_json_new_object(), *melody = ct_json_new_object();
-    ct_json *textures = ct_json_new_array();
+    ct_json *textures = ct_json_new_array(), *doubtful = ct_json_new_array();
     ct_json_set(tempo, "median", ct_json_new_real(s->tempo));
     ct_json_set(tempo, "slowest_bar", ct_json_new_real(s->slowest));
     ct_json_set(tempo, "fastest_bar", ct_json_new_real(s->fastest));
@@ -197,7 +236,11 @@ void ct_summary_json(const ct_summary *s, const ct_piece *piece, ct_json *out) {
     ct_json_set(out, "form", ct_json_new_text(s->form));
     ct_json_set(chords, "different", ct_json_new_integer(s->chords));
     ct_json_set(chords, "changes_a_bar", ct_json_new_real(s->changes_per_bar));
+    ct_json_set(chords, "confidence", ct_json_new_real(s->chords_sure));
+    for (int32_t i = 0; i < s->doubts; i++) ct_json_add(doubtful, ct_json_new_integer(s->doubtful[i]));
+    ct_json_set(chords, "doubtful_bars", doubtful);
     ct_json_set(out, "chords", chords);
+    ct_json_set(out, "key_confidence", ct_json_new_real(s->key_sure));
     for (int i = 0; i < s->texture_count; i++) {
         ct_json *o = ct_json_new_object();
         ct_json_set(o, "texture", ct_json_new_text(ct_texture_name(s->textures[i])));

@@ -26,7 +26,9 @@ static ct_note notes[] = {{3 * BEAT, 4 * BEAT, 67, 90},
                           {5 * BEAT, 6 * BEAT, 58, 90},
                           {8 * BEAT, 9 * BEAT, 64, 90}};
 
-static const uint8_t textures[BARS] = {CT_TEXTURE_SILENT, 2, 2, CT_TEXTURE_BROKEN, 4, 4, 4, CT_TEXTURE_LINE};
+static const uint8_t     textures[BARS] = {CT_TEXTURE_SILENT, 2, 2, CT_TEXTURE_BROKEN, 4, 4, 4, CT_TEXTURE_LINE};
+static const float       sure[] = {0.9f, 0.4f, 0.75f, 0.49f};
+static const ct_analysis info = {.texture = textures, .chord_confidence = sure, .key_confidence = 0.875f};
 
 /* Bar 0 is a pickup; 3/4 in bars 5 and 6, Bb major from bar 4 on, bar 7 slower. */
 static ct_piece song(void) {
@@ -53,7 +55,7 @@ static ct_piece song(void) {
 
 static ct_summary summary_of(const ct_piece *p) {
     ct_summary s;
-    assert_int_equal(ct_summary_make(p, textures, &arena, &s), CT_OK);
+    assert_int_equal(ct_summary_make(p, &info, &arena, &s), CT_OK);
     return s;
 }
 
@@ -102,9 +104,9 @@ static void prints_remarks(void **state) {
     fclose(f);
     assert_string_equal(text, "# tempo   98 beats a minute, bars from 60 to 102\n"
                               "# metre   4/4, 3/4 from bar 5, 4/4 from bar 7\n"
-                              "# key     C:maj, Bb:maj from bar 4\n"
+                              "# key     C:maj, Bb:maj from bar 4; 88 % sure\n"
                               "# form    8 bars: pickup A 3 interlude 1 B 2 outro 1\n"
-                              "# chords  2 different, 0.5 changes a bar\n"
+                              "# chords  2 different, 0.5 changes a bar; 57 % sure, least in bars 1, 3\n"
                               "# plays   broken chords 50 %, chords 25 %, silent 12 %, line 12 % of the bars\n"
                               "# melody  4 notes, Bb3 to C5, median G4; in 38 % of the bars\n");
     p.melody_count = 0;
@@ -115,6 +117,23 @@ static void prints_remarks(void **state) {
     ct_summary_print(&s, &p, f);
     fclose(f);
     assert_non_null(strstr(text, "# melody  none\n"));
+}
+
+static void names_the_least_sure_bars(void **state) {
+    (void)state;
+    static const float EACH[BARS] = {0.3f, 0.1f, 0.45f, 0.6f, 0.2f, 0.44f, 0.05f, 0.4f};
+    static const int   LEAST[] = {0, 1, 4, 5, 6, 7};
+    ct_change          each[BARS];
+    ct_piece           p = song();
+    ct_analysis        heard = info;
+    for (int i = 0; i < BARS; i++) each[i] = (ct_change){bars[i].start, {(uint8_t)i, CT_MAJ, 0}};
+    p.changes = each;
+    p.change_count = BARS;
+    heard.chord_confidence = EACH;
+    ct_summary s;
+    assert_int_equal(ct_summary_make(&p, &heard, &arena, &s), CT_OK);
+    assert_int_equal(s.doubts, CT_SUMMARY_DOUBTS);
+    for (int i = 0; i < CT_SUMMARY_DOUBTS; i++) assert_int_equal(s.doubtful[i], LEAST[i]);
 }
 
 static int forget(void **state) {
@@ -128,6 +147,7 @@ int main(void) {
         cmocka_unit_test(counts_bars_as_people_do),
         cmocka_unit_test(hears_tempo_chords_and_melody),
         cmocka_unit_test(prints_remarks),
+        cmocka_unit_test(names_the_least_sure_bars),
     };
     return cmocka_run_group_tests(tests, NULL, forget);
 }
