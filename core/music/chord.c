@@ -37,7 +37,7 @@ float ct_chord_sure(const float *likely, int state) {
 
 /* What each state can expect to earn on a beat: the probabilities of itself, its root, and its root with its kind. */
 static void expect(const float *likely, float *out) {
-    const float PRICE = 1.2f; /* of a suspension */
+    const float PRICE = 1.5f; /* of a suspension */
     float       root[13] = {0}, kind[13][KINDS] = {{0}};
     for (int s = 0; s < STATES; s++) {
         root[s / QUALITIES] += likely[s];
