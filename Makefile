@@ -418,16 +418,19 @@ accuracy: ready ## what the analysis reaches on music it was not fitted on; writ
 # What is fitted: FIT_<table> makes core/music/<table>_weights.c.
 FIT_barline := fit_metre ../shared/data/pop909
 FIT_chord   := fit_chords ../shared/data/pop909 ../shared/data/nottingham
-FIT_melody  := fit_melody ../shared/data/pop909
 FIT_phase   := fit_phase ../shared/data/pop909
 FIT_phrase  := fit_phrase ../shared/data/pop909
-FIT := $(addprefix fit-,phase barline chord melody phrase)
-fit: $(FIT) ## the analysis's weights anew from ../shared/data, one after the other (minutes each); fit-chord: these alone
+FIT := $(addprefix fit-,phase barline chord phrase)
+fit: $(FIT) fit-melody ## the analysis's weights anew from ../shared/data, one after the other (minutes each); fit-chord: these alone
 $(FIT): fit-%:
 	@$(MAKE) --no-print-directory $(B)/tools/$(firstword $(FIT_$*))
 	$(Q)$(B)/tools/$(FIT_$*) > $(B)/$*_weights.c
 	$(Q)$(if $(shell command -v clang-format),clang-format -i $(B)/$*_weights.c)
 	$(Q)mv $(B)/$*_weights.c core/music/$*_weights.c
+fit-melody: # a file for each of its networks
+	@$(MAKE) --no-print-directory $(B)/tools/fit_melody
+	$(Q)$(B)/tools/fit_melody ../shared/data write core/music
+	$(Q)$(if $(shell command -v clang-format),clang-format -i core/music/melody_weights_*.c)
 
 test-cuda: ready ## device: cuda without a GPU: the host's code on doubles of NVIDIA's libraries, kernels on the emulator
 	@$(MAKE) --no-print-directory all $(STANDINS) $(STANDIN_BIN)
@@ -512,4 +515,4 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 .PHONY: all require deps ready demo test test-build test-run test-all test-faults test-kernels mutants kernels-report tools fuzz fuzz-build reference lint tidy format readme install config clean help
-.PHONY: accuracy fit $(FIT) test-cuda gpu-build gpu-kit test-gpu bench-gpu
+.PHONY: accuracy fit fit-melody $(FIT) test-cuda gpu-build gpu-kit test-gpu bench-gpu

@@ -117,6 +117,7 @@ static ct_status inspect_midi(const char *path, ct_arena *arena) {
     for (size_t i = 0; i < h.info.warning_count; i++) printf("# warning: %s\n", h.info.warnings[i]);
     ct_summary_print(&h.summary, &h.piece, stdout);
     if (h.info.melody_track >= 0) printf("#         of track %d\n", h.info.melody_track);
+    if (h.piece.melody_count) printf("#         confidence %.2f\n", (double)h.info.melody_confidence);
     printf("# lead sheet, by analysis:\n");
     return print_sheet(&h.sheet, arena);
 }

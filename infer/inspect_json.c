@@ -3,6 +3,7 @@
 
 #include "core/music/theory.h"
 
+#include <math.h>
 #include <string.h>
 
 static void set_text(ct_json *o, const char *key, const char *text) {
@@ -99,6 +100,7 @@ ct_json *ct_analysis_json(const ct_analysis *info, const ct_piece *piece) {
     set_text(o, "key", ct_key_name(info->key));
     set_integer(o, "bars", piece->bar_count);
     if (info->melody_track >= 0) set_integer(o, "melody_track", info->melody_track);
+    ct_json_set(o, "melody_confidence", ct_json_new_real(round(1000 * (double)info->melody_confidence) / 1000));
     ct_json_set(o, "grid_phase_ticks", ct_json_new_real(info->phase));
     ct_json_set(o, "ticks_a_beat", ct_json_new_real(info->ticks_per_beat));
     ct_json_set(o, "warnings", warnings);

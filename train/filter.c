@@ -15,8 +15,9 @@ typedef struct ct_view {
 } ct_view;
 
 /* ---- measures */
+/* A song without a melody is one for the backbone alone: it lacks none. */
 static double notes(const ct_view *v) {
-    return v->piece->melody_count;
+    return v->piece->melody_count ? (double)v->piece->melody_count : (double)INFINITY;
 }
 static double bars(const ct_view *v) {
     return v->piece->bar_count;

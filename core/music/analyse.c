@@ -90,7 +90,10 @@ static ct_status fill_melody(const ct_grid *grid, const ct_midi *midi, const ct_
     info->is_melody = is_melody;
     info->texture = texture;
     info->melody_track = choice.track;
-    if (choice.track < 0 && midi->track_count > 1)
+    info->melody_confidence = choice.confidence;
+    if (!out->melody_count)
+        warn(info, "no melody found");
+    else if (choice.track < 0 && midi->track_count > 1)
         warn(info, "melody chosen from merged tracks");
     else if (choice.track < 0)
         warn(info, "melody chosen from a single track");

@@ -29,15 +29,16 @@ ct_analyse_options ct_analyse_defaults(void);
 typedef struct ct_analysis {
     const char   **warnings;
     size_t         warning_count;
-    double         phase;            /* ticks: beats of the first metre lie at phase + k * ticks_per_beat */
-    double         ticks_per_beat;   /* in the first bar */
-    const double  *bar_ticks;        /* where each bar starts, and where the last ends: bar_count + 1 */
-    int            melody_track;     /* the file's track, -1: chosen from all notes together */
-    const uint8_t *is_melody;        /* 1 for each note of the file chosen as melody */
-    const uint8_t *texture;          /* of the accompaniment of each bar (texture.h) */
-    int            key;              /* the main key, 0..23 */
-    float          key_confidence;   /* how likely it is right, 0..1 */
-    const float   *chord_confidence; /* for each chord change: how likely root and third are right, 0..1 */
+    double         phase;             /* ticks: beats of the first metre lie at phase + k * ticks_per_beat */
+    double         ticks_per_beat;    /* in the first bar */
+    const double  *bar_ticks;         /* where each bar starts, and where the last ends: bar_count + 1 */
+    int            melody_track;      /* the file's track, -1: chosen from all notes together, or none */
+    float          melody_confidence; /* 0..1, of what was chosen; too little of it, and there is no melody */
+    const uint8_t *is_melody;         /* 1 for each note of the file chosen as melody */
+    const uint8_t *texture;           /* of the accompaniment of each bar (texture.h) */
+    int            key;               /* the main key, 0..23 */
+    float          key_confidence;    /* how likely it is right, 0..1 */
+    const float   *chord_confidence;  /* for each chord change: how likely root and third are right, 0..1 */
 } ct_analysis;
 
 CT_NODISCARD ct_status ct_analyse(const ct_midi *midi, const ct_analyse_options *options, ct_arena *arena,

@@ -4,7 +4,7 @@ T=$TMP
 make_midi
 M=$T/midi
 cp "$M/amazing_grace.mid" "$M/zz-twin.mid"; mkdir -p "$M/below/deeper"; mv "$M/ach_du_lieber_augustin.mid" "$M/below/deeper/Augustin.MID"
-head -c 300 "$M/amazing_grace.mid" > "$M/cut.mid"; echo 'no music' > "$M/junk.midi"; : > "$M/empty.kar"; echo 'not asked for' > "$M/readme.txt"
+head -c 200 "$M/amazing_grace.mid" > "$M/cut.mid"; echo 'no music' > "$M/junk.midi"; : > "$M/empty.kar"; echo 'not asked for' > "$M/readme.txt"
 files=$(find "$M" -iname '*.mid' -o -iname '*.midi' -o -iname '*.kar' | wc -l)
 prepare() { "$CANTUS" prepare configs/demo-prepare.yaml input="$M" split.valid=0.2 split.test=0.1 "$@"; }
 
@@ -91,6 +91,23 @@ check 'and says what it found' grep -qP '\tleft out\ttoo few bars: [0-9]+, filte
 check 'and which metre' grep -qP '\tleft out\ta metre not asked for: [2369]/[48], filter.metres is 4/4$' "$T/filtered/outcomes.tsv"
 refuses 'no such metre' 2 'filter.metres: expected metres such as' near output="$T/none" 'filter.metres=4/4 4/3'
 refuses 'no song can pass' 2 'filter.most_bars: 3, but filter.least_bars is 4' near output="$T/none" filter.most_bars=3
+
+# ---- a file without a melody serves the backbone, and no other stage
+mkdir "$T/pads"; cp "$N"/*.mid "$T/pads"
+bars=$(for _ in 1 2 3 4; do printf '[C,EG]8|[A,CE]8|[F,A,C]8|[G,B,D]8|'; done)
+printf 'X:1\nT:Pads\nM:4/4\nL:1/8\nQ:1/4=80\nK:C\n%s\n' "$bars" > "$T/pads.abc"
+abc2midi "$T/pads.abc" -quiet -o "$T/pads/pads.mid" > /dev/null
+check 'with pads among the songs' "$CANTUS" prepare configs/demo-prepare.yaml input="$T/pads" output="$T/nomelody" split.valid=0.2
+check 'they are used, and it is said why not for all' grep -qP '^pads.mid\tused with warnings\t.*no melody found' "$T/nomelody/outcomes.tsv"
+check 'with rows of the backbone alone' awk -F'\t' '$1 == "pads.mid" { found = $5 > 50 && $7 == 0 } END { exit !found }' "$T/nomelody/songs.tsv"
+refuses 'pads alone make no melody dataset to train on' 1 'no song with melody rows' bash -c '
+    mkdir "$1/only"; cp "$1/pads/pads.mid" "$1/only"; "$0" prepare configs/demo-prepare.yaml input="$1/only" output="$1/padsonly" split.valid=0 > /dev/null &&
+    "$0" train configs/demo-melody.yaml data.path="$1/padsonly" train.out="$1/run0" train.steps=2' "$CANTUS" "$T"
+for stage in backbone melody; do
+    check "the $stage is trained on them" "$CANTUS" train configs/demo-$stage.yaml data.path="$T/nomelody" train.out="$T/run-$stage" train.steps=4 train.valid_every=4 train.save_every=4
+done
+check 'asked for a melody they are left out' "$CANTUS" prepare configs/demo-prepare.yaml input="$T/pads" output="$T/sung" filter.least_pitches=1
+check 'and it is said' grep -qP '^pads.mid\tleft out\ttoo few different pitches in the melody: 0' "$T/sung/outcomes.tsv"
 
 # ---- Ctrl-C leaves nothing: no folder, no process
 mkdir "$T/many"

@@ -255,6 +255,31 @@ static void drums_are_no_music(void **state) {
     assert_string_equal(drums.reason, "drums only");
 }
 
+/* Chords alone: rows of the backbone, none of the melody; a filter that asks for one leaves the song out. */
+static void chords_without_a_melody(void **state) {
+    (void)state;
+    song  *s = song_new();
+    size_t kept = 0;
+    for (size_t i = 0; i < s->midi.note_count; i++)
+        if (s->notes[i].track != 1) s->notes[kept++] = s->notes[i];
+    s->midi.note_count = kept;
+    ct_prepared p = prepare(s);
+    assert_int_equal(p.outcome, CT_USED_WARNED);
+    assert_non_null(strstr(p.reason, "no melody found"));
+    assert_true(p.rows[CT_BACKBONE].count > 24 * 5);
+    assert_int_equal(p.rows[CT_MELODY].count, 0);
+    assert_int_equal(p.rows[CT_MELODY].columns, CT_MC_COUNT);
+    assert_int_equal(p.sketch.count, 0);
+    ct_piece    piece;
+    ct_analysis info;
+    analyse(s, &piece, &info);
+    ct_filter_limits limits = off();
+    limits.least_notes = 1000;
+    passes(s, &piece, &info, limits);
+    limits.least_pitches = 1;
+    refused(s, &piece, &info, limits, "too few different pitches in the melody: 0, filter.least_pitches is 1");
+}
+
 /* Drums elsewhere: by the track's name, by a program without a pitch. A song that is called so, and steel drums, play.
  */
 static void drums_on_other_channels(void **state) {
@@ -292,6 +317,7 @@ int main(void) {
         cmocka_unit_test_teardown(limits_that_make_no_sense, forget),
         cmocka_unit_test_teardown(defaults, forget),
         cmocka_unit_test_teardown(drums_are_no_music, forget),
+        cmocka_unit_test_teardown(chords_without_a_melody, forget),
         cmocka_unit_test_teardown(drums_on_other_channels, forget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
