@@ -5,7 +5,8 @@
 #include <string.h>
 
 enum { STATES = CT_CHORD_STATES, NONE = CT_CHORD_NONE, QUALITIES = CT_CHORD_QUALITIES };
-static const float HOPELESS = 12; /* states that score so much less than the best of a beat are left out */
+static const float NONE_OF_TONES = 3; /* price of no chord where there is harmony: by music of many styles */
+static const float HOPELESS = 12;     /* states that score so much less than the best of a beat are left out */
 
 /* ---- one beat */
 static void score_root(const ct_chord_weights *w, const ct_chord_view *view, int root, float *hidden, float *out) {
@@ -74,6 +75,14 @@ typedef struct chain {
     float                   move[QUALITIES][12][QUALITIES], to_none[QUALITIES], from_none; /* as factors */
 } chain;
 
+/* POP909 calls what stands between its chords none; in music of other kinds two tones that sound have a harmony. */
+static bool has_harmony(const ct_chord_view *view) {
+    const float HEARD = 0.25f; /* a sixteenth of the beat: rows hold roots */
+    int         tones = 0;
+    for (int i = 0; i < 12; i++) tones += view->rows[0][i] >= HEARD;
+    return tones >= 2;
+}
+
 static void prepare(chain *c, const ct_chord_view *views) {
     for (int a = 0; a < QUALITIES; a++) {
         for (int d = 0; d < 12; d++)
@@ -85,6 +94,7 @@ static void prepare(chain *c, const ct_chord_view *views) {
         link           *l = &c->links[t];
         ct_chord_scores scores;
         ct_chord_score(c->weights, &views[t], &scores);
+        if (has_harmony(&views[t])) scores.state[NONE] -= NONE_OF_TONES;
         float top = scores.state[0];
         for (int s = 1; s < STATES; s++) top = fmaxf(top, scores.state[s]);
         for (int s = 0; s < STATES; s++) {

@@ -145,6 +145,25 @@ static void test_transposed(void **state) {
     done(s);
 }
 
+/* A prelude as harpsichordists play them: one quick voice, short basses, nothing in between. It has a harmony
+ * throughout. */
+static void test_thin_figures(void **state) {
+    (void)state;
+    static const int         ROOT[] = {2, 7, 9, 2}, FIGURE[] = {16, 14, 16, 12, 19, 16, 14, 12};
+    static const char *const NAME[] = {"D:maj", "G:maj", "A:maj", "D:maj"};
+    song                    *s = song_new();
+    for (int bar = 0; bar < 8; bar++) {
+        int root = 60 + ROOT[bar % 4];
+        for (int k = 0; k < 16; k++) note(s, 4 * bar + k / 4.0, 0.2, root + FIGURE[k % 8]);
+        for (int beat = 0; beat < 4; beat++) note(s, 4 * bar + beat, 0.25, root - 24);
+    }
+    analyse(s);
+    for (int32_t i = 0; i < s->piece.change_count; i++)
+        assert_int_not_equal(s->piece.changes[i].chord.root, CT_NO_CHORD);
+    for (int bar = 1; bar < 7; bar++) assert_chord(s, 4 * bar + 1, NAME[bar % 4]);
+    done(s);
+}
+
 /* A chord struck at once is surer than one whose ninth sounds as long as its third. */
 static void test_confidence(void **state) {
     (void)state;
@@ -209,6 +228,7 @@ int main(void) {
         cmocka_unit_test(test_broken_chords_with_ninths),
         cmocka_unit_test(test_sevenths_and_basses),
         cmocka_unit_test(test_transposed),
+        cmocka_unit_test(test_thin_figures),
         cmocka_unit_test(test_confidence),
         cmocka_unit_test(test_relative_keys),
         cmocka_unit_test(test_flat_key),
