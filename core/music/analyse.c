@@ -116,6 +116,7 @@ static ct_status lay_bars(const ct_midi *midi, const ct_analyse_options *options
     else if (!metre.from_events)
         warn(info, "no time signature: bars found from the music");
     if (metre.moved) warn(info, "bar lines moved to where the music puts them (upbeat)");
+    if (metre.tracked) warn(info, "notes follow no grid: beats followed through the playing");
     if (metre.near < 0.45) warn(info, "loose timing: fewer than 45 % of onsets lie near the grid");
     return CT_OK;
 }

@@ -3,6 +3,7 @@
 
 #include "core/music/barline.h"
 #include "core/music/phase.h"
+#include "core/music/track.h"
 
 #include <math.h>
 #include <string.h>
@@ -11,6 +12,7 @@ enum { PATTERN_MAX = 16, UNITS_MAX = 12, CONTRADICTED_BEATS = 48 };
 static const double CLEARLY = 0.5;       /* by how much other downbeats must stand out to move those of the file */
 static const double CONTRADICTED = 0.35; /* by how much three must stand out more than four, or four than three */
 
+static const double SURE = 0.4; /* see ct_track: beats of random notes have 0.04, of a song played with rubato 0.8 */
 static const double PULL_MIN = 0.07; /* see ct_grid_pull */
 
 /* ---- from the file's events */
@@ -219,6 +221,47 @@ static void bounds(const ct_midi *midi, double *first, double *last) {
     }
 }
 
+/* Bars of a performance without a grid: its beats are made even, bars laid over them, and their lines put back where
+ * the beats are. */
+static ct_status lay_tracked(layer *l, const ct_track *track, ct_metre_report *report) {
+    const double  BEFORE = 8; /* beats, so that no tick is negative */
+    const int     PPQ = 480;
+    const ct_midi played = *l->midi;
+    ct_midi       even = played;
+    even.ppq = PPQ;
+    even.notes = CT_NEW(l->arena, ct_midi_note, played.note_count);
+    if (!even.notes) return CT_ENOMEM;
+    for (size_t i = 0; i < played.note_count; i++) {
+        ct_midi_note *n = &even.notes[i];
+        *n = played.notes[i];
+        n->start = llround((fmax(ct_track_beat(track, (double)n->start), -BEFORE) + BEFORE) * PPQ);
+        n->end = llround((ct_track_beat(track, (double)n->end) + BEFORE) * PPQ);
+        if (n->end <= n->start) n->end = n->start + 1;
+    }
+    layer evenly = *l;
+    evenly.midi = &even;
+    bounds(&even, &evenly.first, &evenly.last);
+    CT_TRY(lay_by_music(&evenly, 0));
+    for (int32_t i = 0; i <= l->grid->bar_count; i++)
+        l->grid->bars[i].tick = ct_track_tick(track, l->grid->bars[i].tick / PPQ - BEFORE);
+    report->tracked = true;
+    report->from_events = false;
+    report->near = fmax(ct_grid_nearness(even.notes, even.note_count, PPQ, 0, 4),
+                        ct_grid_nearness(even.notes, even.note_count, PPQ, 0, 3));
+    return CT_OK;
+}
+
+/* Notes that follow no grid: their beats are followed, or the reason given. */
+static ct_status lay_loose(layer *l, ct_metre_report *report) {
+    ct_track track;
+    CT_TRY(ct_track_beats(l->midi, l->arena, &track));
+    if (track.ticks && track.sure >= SURE) return lay_tracked(l, &track, report);
+    return ct_fail(CT_EFAIL,
+                   "notes follow no grid: only %.0f %% of onsets lie near it, and no beat can be followed (hint: a "
+                   "recording that was not played to a click has to be quantised first)",
+                   100 * report->near);
+}
+
 ct_status ct_metre_grid(const ct_midi *midi, int32_t bar_limit, ct_arena *arena, ct_grid *out,
                         ct_metre_report *report) {
     *out = (ct_grid){0};
@@ -255,12 +298,8 @@ ct_status ct_metre_grid(const ct_midi *midi, int32_t bar_limit, ct_arena *arena,
     double threes = ct_grid_nearness(midi->notes, midi->note_count, period, phase, 3);
     report->near = fmax(fours, threes);
     if (ct_grid_pull(midi->notes, midi->note_count, period) < PULL_MIN)
-        return ct_fail(
-            CT_EFAIL,
-            "notes follow no grid: only %.0f %% of onsets lie near it (hint: a recording that was not played "
-            "to a click has to be quantised first)",
-            100 * report->near);
-    if (report->from_events && count == 1 && s[0].count == 1)
+        CT_TRY(lay_loose(&l, report));
+    else if (report->from_events && count == 1 && s[0].count == 1)
         CT_TRY(lay_one_metre(&l, s, phase, &report->moved));
     else if (report->from_events)
         CT_TRY(lay_signatures(&l, s, count));

@@ -18,11 +18,12 @@ typedef struct ct_metre_report {
     bool   from_events;    /* the file's time signatures were believed */
     bool   events_refused; /* there were some, but they were not */
     int    moved;          /* beats (in 6/8, 9/8, 12/8: eighths) by which the music moved the file's bar lines */
+    bool   tracked;        /* the notes follow no grid: beats were followed through the playing (track.h) */
     double near;           /* share of onsets near the grid */
 } ct_metre_report;
 
-/* Lay the bars from the first note to the last. More than bar_limit bars: CT_EFAIL ("too long"). Notes that follow no
- * grid: CT_EFAIL. */
+/* Lay the bars from the first note to the last. More than bar_limit bars: CT_EFAIL ("too long"). Notes that follow
+ * neither a grid nor a beat: CT_EFAIL. */
 CT_NODISCARD ct_status ct_metre_grid(const ct_midi *midi, int32_t bar_limit, ct_arena *arena, ct_grid *out,
                                      ct_metre_report *report);
 

@@ -139,12 +139,47 @@ static void test_syncopated_tune(void **state) {
     }
 }
 
+/* A song whose tempo swings by a sixth, every note a little early or late, in ticks that know nothing of it: bar
+ * lines are found to within an eighth. Notes anywhere are refused. */
+static void test_rubato(void **state) {
+    (void)state;
+    for (int random = 0; random < 2; random++) {
+        song           *s = song_new(0, 0);
+        ct_grid         grid;
+        ct_metre_report report;
+        uint32_t        seed = 3;
+        for (int b = 0; b < 40; b++) bar(s, 4 * b, 4, b);
+        for (size_t i = 0; i < s->midi.note_count; i++) {
+            ct_midi_note *n = &s->notes[i];
+            double        at = (double)n->start / 480, length = (double)(n->end - n->start);
+            seed = seed * 1664525 + 1013904223;
+            at = 1.03 * at + 0.6 * sin(at / 3.7) + 0.03 * (seed / 4294967296.0 - 0.5);
+            n->start = llround((random ? seed / 4294967296.0 * 160 : at + 0.1) * 480);
+            n->end = n->start + (int64_t)length;
+        }
+        qsort(s->notes, s->midi.note_count, sizeof *s->notes, by_start);
+        ct_status status = ct_metre_grid(&s->midi, 1000, &s->arena, &grid, &report);
+        if (random) {
+            assert_int_equal(status, CT_EFAIL);
+            assert_non_null(strstr(ct_message(), "notes follow no grid"));
+        } else {
+            assert_int_equal(status, CT_OK);
+            assert_true(report.tracked);
+            int right = 0;
+            for (int b = 0; b < 40; b++)
+                for (int32_t k = 0; k < grid.bar_count; k++)
+                    right += fabs(grid.bars[k].tick / 480 - (4.12 * b + 0.6 * sin(4 * b / 3.7) + 0.1)) < 0.25;
+            assert_true(right >= 36);
+        }
+        done(s);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_bar_of_two),
-        cmocka_unit_test(test_contradiction),
-        cmocka_unit_test(test_pickup_by_music),
-        cmocka_unit_test(test_syncopated_tune),
+        cmocka_unit_test(test_a_bar_of_two),    cmocka_unit_test(test_contradiction),
+        cmocka_unit_test(test_pickup_by_music), cmocka_unit_test(test_syncopated_tune),
+        cmocka_unit_test(test_rubato),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
