@@ -125,7 +125,7 @@ ct_status ct_melody_choose(const ct_midi *midi, const ct_grid_note *notes, size_
     part  *parts = CT_NEW(arena, part, PARTS);
     float *probability = CT_NEW(arena, float, count);
     if (!out->notes || !parts || !probability) return CT_ENOMEM;
-    CT_TRY(ct_melody_probabilities(notes, count, arena, probability));
+    CT_TRY(ct_melody_probabilities(notes, count, probability));
     measure(notes, count, probability, parts);
     int best = merged ? -1 : choose_part(midi, parts, beats, use_names, &out->named);
     for (size_t i = 0; i < count; i++) out->notes[i] = notes[i].part == best;

@@ -73,7 +73,8 @@ static void judge(const ct_melody_net *net, const float *weights, const ct_melod
     }
 }
 
-ct_status ct_melody_probabilities(const ct_grid_note *notes, size_t count, ct_arena *arena, float *out) {
+/* All rounds, over notes that are heard as one song. */
+static ct_status hear(const ct_grid_note *notes, size_t count, ct_arena *arena, float *out) {
     static const ct_melody_net *const ROUND[CT_MELODY_ROUNDS] = {&ct_melody_round_0, &ct_melody_round_1,
                                                                  &ct_melody_round_2};
     ct_grid_note                     *single = CT_NEW(arena, ct_grid_note, count);
@@ -91,5 +92,16 @@ ct_status ct_melody_probabilities(const ct_grid_note *notes, size_t count, ct_ar
         judge(ROUND[r], weights, &song, p, other);
     }
     for (size_t i = 0; i < count; i++) out[i] = p[of[i]];
+    return CT_OK;
+}
+
+ct_status ct_melody_probabilities(const ct_grid_note *notes, size_t count, float *out) {
+    enum { AT_ONCE = 16384 }; /* notes; a row of features takes most of a kilobyte */
+    for (size_t i = 0; i < count; i += AT_ONCE) {
+        ct_arena  scratch = {0};
+        ct_status status = hear(notes + i, count - i < AT_ONCE ? count - i : AT_ONCE, &scratch, out + i);
+        ct_arena_free(&scratch);
+        CT_TRY(status);
+    }
     return CT_OK;
 }

@@ -5,7 +5,7 @@
  * (melody_notes.h). Their weights are fitted by tests/tools/fit_melody on the odd songs
  * of POP909 (melody_weights_*.c), as whole numbers of eight bits with a scale a row.
  *
- * Owner: the arena given. Fails: CT_ENOMEM only.
+ * Owner: nothing is kept. Fails: CT_ENOMEM only.
  */
 #ifndef CT_MUSIC_MELODY_NET_H
 #define CT_MUSIC_MELODY_NET_H
@@ -50,7 +50,7 @@ void ct_melody_standard(const ct_melody_input *input, int inputs, const float *r
 /* From `in` to the two hidden layers and the probability. */
 void ct_melody_forward(const float *weights, int inputs, ct_melody_block *block);
 
-/* Of each of `count` notes, doubles among them. */
-CT_NODISCARD ct_status ct_melody_probabilities(const ct_grid_note *notes, size_t count, ct_arena *arena, float *out);
+/* Of each of `count` notes, doubles among them. Very long files are heard in parts, so that memory is bounded. */
+CT_NODISCARD ct_status ct_melody_probabilities(const ct_grid_note *notes, size_t count, float *out);
 
 #endif

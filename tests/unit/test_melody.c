@@ -342,6 +342,20 @@ static void no_melody(void **state) {
     }
 }
 
+/* A file of many notes is heard in parts: the first one as if it stood alone. */
+static void many_notes(void **state) {
+    (void)state;
+    enum { ALL = 40000, PART = 16384 };
+    ct_grid_note *notes = CT_NEW(&arena, ct_grid_note, ALL);
+    float        *p = CT_NEW(&arena, float, ALL), *alone = CT_NEW(&arena, float, ALL);
+    assert_true(notes && p && alone);
+    for (int i = 0; i < ALL; i++) notes[i] = at(i / 4.0, 0.25, 48 + i * 7 % 31);
+    assert_int_equal(ct_melody_probabilities(notes, ALL, p), CT_OK);
+    assert_int_equal(ct_melody_probabilities(notes, PART, alone), CT_OK);
+    assert_memory_equal(p, alone, PART * sizeof *p);
+    for (int i = 0; i < ALL; i++) assert_true(p[i] >= 0 && p[i] <= 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names),
@@ -358,6 +372,7 @@ int main(void) {
         cmocka_unit_test_teardown(the_track_among_three, forget),
         cmocka_unit_test_teardown(chords_with_a_name, forget),
         cmocka_unit_test_teardown(no_melody, forget),
+        cmocka_unit_test_teardown(many_notes, forget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
