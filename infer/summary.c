@@ -118,7 +118,7 @@ static void find_textures(const uint8_t *texture, int32_t bars, ct_summary *out)
 /* The bars of the least sure changes; one that is likelier right than not is no doubt. */
 static void find_doubts(const ct_piece *p, const float *sure, ct_summary *out) {
     int32_t number = ct_piece_has_pickup(p) ? 0 : 1;
-    float   worst[CT_SUMMARY_DOUBTS];
+    float   worst[CT_SUMMARY_DOUBTS] = {0};
     for (int32_t i = 0; i < p->change_count; i++) {
         int32_t bar = ct_piece_bar_at(p, p->changes[i].step) + number, at = out->doubts;
         if (sure[i] >= 0.5f || (at && out->doubtful[at - 1] == bar)) continue;

@@ -57,7 +57,7 @@ static ct_status prepare(const ct_prepare_config *config, const char *path, ct_a
     ct_midi            midi;
     ct_piece           piece;
     ct_analysis        info;
-    ct_annotations     known;
+    ct_annotations     known = {0};
     ct_analyse_options options = ct_analyse_defaults();
     options.use_names = config->track_names;
     CT_TRY(ct_file_read(path, 64 << 20, arena, &bytes));

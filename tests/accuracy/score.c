@@ -25,8 +25,9 @@ static void must(ct_status status) { /* annotations and data, which are as they 
 }
 
 static void *need(void *memory) {
-    if (!memory) must(ct_fail(CT_ENOMEM, "out of memory"));
-    return memory;
+    if (memory) return memory;
+    fprintf(stderr, "accuracy: out of memory\n");
+    exit(1);
 }
 
 /* ---- what is known of a song */
@@ -244,11 +245,12 @@ static spans moved(spans s, double by, ct_arena *arena) {
 
 /* chord_audio, moved by at most 0.6 s to where its roots agree best with those of chord_midi. */
 static spans best_lag(spans midi, spans audio, ct_arena *arena) {
-    spans  best = audio;
-    double top = -1;
+    const int middle = LAGS / 2;
+    spans     best = audio;
+    double    top = -1;
     for (int i = 0; i < LAGS; i++) {
         double total;
-        spans  s = moved(audio, 0.1 * (i - LAGS / 2), arena);
+        spans  s = moved(audio, 0.1 * (i - middle), arena);
         double right = mir_chord_seconds(MIR_ROOT, midi.at, midi.count, s.at, s.count, &total);
         if (right <= top + 1e-9) continue;
         top = right;
@@ -264,13 +266,15 @@ static spans crossed(spans a, spans b, bool keep_agreed, ct_arena *arena) {
     spans           out = {need(CT_NEW(arena, mir_span, 2 * (a.count + b.count) + 1)), 0};
     size_t          k = 0;
     for (size_t i = 0; i < a.count; i++) {
-        for (double at = a.at[i].begin, next; at < a.at[i].end; at = next) {
+        double at = a.at[i].begin;
+        while (at < a.at[i].end) {
             while (k < b.count && b.at[k].end <= at) k++;
-            bool inside = k < b.count && b.at[k].begin <= at;
-            next = fmin(a.at[i].end, k == b.count ? INFINITY : inside ? b.at[k].end : b.at[k].begin);
+            bool      inside = k < b.count && b.at[k].begin <= at;
+            double    next = fmin(a.at[i].end, k == b.count ? INFINITY : inside ? b.at[k].end : b.at[k].begin);
             mir_chord x = a.at[i].chord, y = inside ? b.at[k].chord : unknown;
             bool      agreed = x.root >= 0 && mir_chord_compare(MIR_THIRDS, x, y) == 1;
             out.at[out.count++] = (mir_span){at, next, !keep_agreed ? y : agreed ? x : unknown};
+            at = next;
         }
     }
     return out;
@@ -293,14 +297,16 @@ static ct_chord plain(mir_chord c) {
 static void confuse(spans reference, spans heard) {
     size_t k = 0;
     for (size_t i = 0; i < reference.count; i++) {
-        for (double at = reference.at[i].begin, next; at < reference.at[i].end; at = next) {
+        double at = reference.at[i].begin;
+        while (at < reference.at[i].end) {
             while (k < heard.count && heard.at[k].end <= at) k++;
-            bool inside = k < heard.count && heard.at[k].begin <= at;
-            next = fmin(reference.at[i].end, k == heard.count ? INFINITY
-                                             : inside         ? heard.at[k].end
-                                                              : heard.at[k].begin);
+            bool      inside = k < heard.count && heard.at[k].begin <= at;
+            double    next = fmin(reference.at[i].end, k == heard.count ? INFINITY
+                                                       : inside         ? heard.at[k].end
+                                                                        : heard.at[k].begin);
             mir_chord none = {-1, -1, 0};
             table_confuse(plain(reference.at[i].chord), plain(inside ? heard.at[k].chord : none), next - at);
+            at = next;
         }
     }
 }

@@ -80,7 +80,7 @@ static score score_of(enum metric metric) {
 static void print_scores(FILE *out) {
     fprintf(out, "| | score | 95 %% interval | songs | floor | aim |\n|---|---|---|---|---|---|\n");
     for (int m = 0; m < METRIC_COUNT; m++) {
-        score s = score_of(m);
+        score s = score_of((enum metric)m);
         if (!s.songs) continue;
         fprintf(out, "| %s | %.1f %% | %.1f-%.1f | %zu | ", METRIC[m].name, 100 * s.value, 100 * s.low, 100 * s.high,
                 s.songs);

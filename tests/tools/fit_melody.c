@@ -429,10 +429,10 @@ static void fit_rounds(const char *folder, bool all) {
         int    inputs = round ? CT_MELODY_ALL : CT_MELODY_OWN;
         bool   last = round + 1 == CT_MELODY_ROUNDS;
         choice everybody = {all, NOBODY};
-        if (folder || !all) fit(&whole, inputs, &everybody, (uint64_t)(100 * round));
+        if (folder || !all) fit(&whole, inputs, &everybody, 100 * (uint64_t)round);
         for (int fold = 0; fold < FOLDS && (!last || (all && !folder)); fold++) {
             choice some = {all, fold};
-            fit(&held[fold], inputs, &some, (uint64_t)(100 * round + fold + 1));
+            fit(&held[fold], inputs, &some, 100 * (uint64_t)round + (uint64_t)fold + 1);
         }
         for (int i = 0; i < piece_count; i++)
             predict(chosen(&everybody, &pieces[i]) && (!last || !folder) ? &held[fold_of(&pieces[i])] : &whole,
