@@ -4,11 +4,11 @@
 #include <math.h>
 #include <string.h>
 
-enum { STEPS = CT_STEPS_PER_BEAT, REACH_BEATS = 8, MIDDLE = 48, TREBLE = 64, HIGH = 72, LOW_BASS = 55, BASS = 60 };
+enum { STEPS = CT_STEPS_PER_BEAT, REACH_BEATS = 8, LOW_BASS = 55, BASS = 60 };
 
 /* ---- a beat by itself */
 typedef struct beat {
-    float all[12], inner[12], bass[12], onset[12], middle[12], high[12], first[12];
+    float all[12], inner[12], bass[12], onset[12], lower[12], first[12];
     float mass; /* notes that start on the beat */
     float low;  /* 1 when the lowest of them is a bass note, 1/2 when it is not */
 } beat;
@@ -34,8 +34,7 @@ static void add_note(listener *l, const ct_grid_note *n) {
         b->all[pc] += share;
         if (l->highest[step] > n->pitch) b->inner[pc] += share;
         if (l->lowest[step] == n->pitch) b->bass[pc] += n->pitch < BASS ? share : share / 2;
-        if (n->pitch >= MIDDLE && n->pitch < TREBLE) b->middle[pc] += share;
-        if (n->pitch >= HIGH) b->high[pc] += share;
+        if (2 * n->pitch < l->lowest[step] + l->highest[step]) b->lower[pc] += share;
     }
     beat *b = &l->beats[n->step / STEPS];
     bool  on = n->step % STEPS == 0;
@@ -61,8 +60,7 @@ static void level(listener *l, beat *b) {
         b->inner[i] = sqrtf(fminf(b->inner[i], 1));
         b->bass[i] = fminf(b->bass[i], 1);
         b->onset[i] = fminf(b->onset[i], 2);
-        b->middle[i] = sqrtf(fminf(b->middle[i], 1));
-        b->high[i] = sqrtf(fminf(b->high[i], 1));
+        b->lower[i] = sqrtf(fminf(b->lower[i], 1));
     }
 }
 
@@ -101,18 +99,17 @@ static void add_inner(const listener *l, int32_t begin, int32_t end, float *out)
 }
 
 static void fill_rows(const listener *l, int32_t t, int32_t bar, ct_chord_view *out) {
-    enum { OWN = 7, AROUND = 10, FAR = 8 };
+    enum { OWN = 6, AROUND = 10, FAR = 8 };
     const beat  *b = at(l, t), *before = at(l, t - 1), *after = at(l, t + 1);
     const float *rows[OWN + AROUND] = {b->all,
                                        b->inner,
                                        b->bass,
                                        b->onset,
-                                       b->middle,
-                                       b->high,
+                                       b->lower,
                                        b->first,
                                        before->inner,
                                        before->bass,
-                                       before->middle,
+                                       before->lower,
                                        after->inner,
                                        after->bass,
                                        after->first,
@@ -188,8 +185,8 @@ static void fill_signs(const listener *l, int32_t t, int32_t bar, float *s) {
     *s++ = fminf(sum_of(b->inner), 3) / 3;
     *s++ = sum_of(b->bass);
     *s++ = fminf(around, 10) / 10;
-    *s++ = expf(-(float)t / 8);
-    *s++ = expf(-(float)(l->count - 1 - t) / 8);
+    *s++ = around == 0;
+    *s++ = classes(b1, b, n1) == 0;
     *s++ = fminf(sum_of(b->all), 4) / 4;
 }
 

@@ -1,10 +1,10 @@
 /* chord_features.h -- what a beat shows of its chord, in numbers.
  *
  * Rows of twelve pitch classes (how long each sounds: all notes, all but the
- * highest, the lowest ones, a middle and a high register, what starts, and the
- * same of the beats around, the bar, eight beats either way and the piece), and
- * signs that say whether the harmony changes here or is silent: the place in the
- * bar, how far sound and bass move, how much is there at all.
+ * highest, the lowest ones, the lower half, what starts, and the same of the
+ * beats around, the bar, eight beats either way and the piece), and signs that
+ * say whether the harmony changes here or is silent: the place in the bar, how
+ * far sound and bass move, how much is there at all.
  *
  * Owner: results in the arena given. Fails: CT_ENOMEM only. Linear in the notes:
  * none is heard longer than eight beats.
@@ -14,7 +14,7 @@
 
 #include "core/music/grid.h"
 
-enum { CT_CHORD_ROWS = 20, CT_CHORD_SIGNS = 26 };
+enum { CT_CHORD_ROWS = 19, CT_CHORD_SIGNS = 26 };
 
 typedef struct ct_chord_view {
     float rows[CT_CHORD_ROWS][12];

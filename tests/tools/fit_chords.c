@@ -18,12 +18,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EPOCHS = 12, BATCH = 4, STATES = CT_CHORD_STATES, NONE = CT_CHORD_NONE, QUALITIES = CT_CHORD_QUALITIES };
+enum {
+    EPOCHS = 12,
+    BATCH = 4,
+    LEFT_OUT = 25, /* in a hundred */
+    STATES = CT_CHORD_STATES,
+    NONE = CT_CHORD_NONE,
+    QUALITIES = CT_CHORD_QUALITIES
+};
 static const double RATE = 0.008, DECAY = 0.4, TUNE_WEIGHT = 0.3;
 static const float  NEGLIGIBLE = 1e-3f, UNHEARD = 1e-9f;
 
+static uint64_t drawn;
+
+static uint32_t next_random(void) {
+    drawn = drawn * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(drawn >> 33);
+}
+
 /* ---- the likelihood of a row of chords and its slope */
 typedef struct link {
+    ct_chord_view   heard;
     ct_chord_scores scores;
     float           likely[STATES], change;                            /* as factors */
     float arrive[STATES], before[STATES], after[STATES], both[STATES]; /* mass that moves here; of the paths */
@@ -33,10 +48,20 @@ static link  links[BEATS_MAX];
 static float factors[STATES][STATES], turned[STATES][STATES]; /* of moves, by where from and by where to */
 static float wanted[STATES][STATES];                          /* how much more of each is wanted, over its factor */
 
+/* What is heard of a beat: rows are left out at random, so that no chord hangs on a few of them. */
+static void leave_out(const ct_chord_view *view, ct_chord_view *heard) {
+    *heard = *view;
+    for (int row = 0; row < CT_CHORD_ROWS; row++) {
+        float by = (int)(next_random() % 100) < LEFT_OUT ? 0 : 100.0f / (100 - LEFT_OUT);
+        for (int i = 0; i < 12; i++) heard->rows[row][i] *= by;
+    }
+}
+
 static void look(const ct_chord_weights *w, const ct_chord_view *views, int32_t count) {
     for (int32_t t = 0; t < count; t++) {
         link *l = &links[t];
-        ct_chord_score(w, &views[t], &l->scores);
+        leave_out(&views[t], &l->heard);
+        ct_chord_score(w, &l->heard, &l->scores);
         float top = l->scores.state[0];
         for (int s = 1; s < STATES; s++) top = fmaxf(top, l->scores.state[s]);
         for (int s = 0; s < STATES; s++) l->likely[s] = expf(l->scores.state[s] - top) + 1e-30f;
@@ -161,19 +186,12 @@ static void add_slope(const ct_chord_weights *w, ct_chord_weights *g, const song
         if (t) signs[0] = weight * (expect_moves(t, weight) - (float)moves);
         if (moves) add_move(g, labels[t - 1], labels[t], -weight);
         signs[1] = off[NONE];
-        for (int r = 0; r < 12; r++) slope_of_root(w, g, &views[t], r, l->scores.hidden[r], off + r * QUALITIES);
+        for (int r = 0; r < 12; r++) slope_of_root(w, g, &l->heard, r, l->scores.hidden[r], off + r * QUALITIES);
         slope_of_signs(w, g, &views[t], l->scores.sign_hidden, signs);
     }
 }
 
 /* ---- fitting */
-static uint64_t drawn;
-
-static uint32_t next_random(void) {
-    drawn = drawn * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(drawn >> 33);
-}
-
 static void scatter(float *at, size_t count, float width) {
     for (size_t i = 0; i < count; i++) at[i] = ((float)(next_random() % 20001) / 10000 - 1) * width;
 }
