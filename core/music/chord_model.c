@@ -6,7 +6,8 @@
 
 enum { STATES = CT_CHORD_STATES, NONE = CT_CHORD_NONE, QUALITIES = CT_CHORD_QUALITIES };
 static const float NONE_OF_TONES = 3; /* price of no chord where there is harmony: by music of many styles */
-static const float HOPELESS = 12;     /* states that score so much less than the best of a beat are left out */
+static const float UNHEARD = 1e-6f;   /* states less likely have no say in where their neighbours go */
+static const float HOPELESS = -12;    /* scores further below the best of a beat count as this */
 
 /* ---- one beat */
 static void score_root(const ct_chord_weights *w, const ct_chord_view *view, int root, float *hidden, float *out) {
@@ -62,17 +63,10 @@ ct_status ct_chord_fitted(ct_arena *arena, const ct_chord_weights **out) {
 }
 
 /* ---- the chain */
-typedef struct link {
-    uint8_t states[STATES]; /* those worth looking at */
-    int     count;
-    float   change, likely[STATES]; /* both as factors */
-} link;
-
 typedef struct chain {
-    const ct_chord_weights *weights;
-    link                   *links;
-    int32_t                 beats;
-    float                   move[QUALITIES][12][QUALITIES], to_none[QUALITIES], from_none; /* as factors */
+    float *likely; /* of each state by what its beat shows, 1 for the best; beats * STATES */
+    float *change; /* by beat, as a factor */
+    float  move[STATES][STATES], turned[STATES][STATES]; /* factors, by where from and by where to; staying: 0 */
 } chain;
 
 /* POP909 calls what stands between its chords none; in music of other kinds two tones that sound have a harmony. */
@@ -83,89 +77,74 @@ static bool has_harmony(const ct_chord_view *view) {
     return tones >= 2;
 }
 
-static void prepare(chain *c, const ct_chord_view *views) {
-    for (int a = 0; a < QUALITIES; a++) {
-        for (int d = 0; d < 12; d++)
-            for (int b = 0; b < QUALITIES; b++) c->move[a][d][b] = expf(c->weights->move[a][d][b]);
-        c->to_none[a] = expf(c->weights->to_none[a]);
-    }
-    c->from_none = expf(c->weights->from_none);
-    for (int32_t t = 0; t < c->beats; t++) {
-        link           *l = &c->links[t];
+static void prepare(chain *c, const ct_chord_weights *weights, const ct_chord_view *views, int32_t beats) {
+    for (int a = 0; a < STATES; a++)
+        for (int b = 0; b < STATES; b++)
+            c->move[a][b] = c->turned[b][a] = a == b ? 0 : expf(ct_chord_move(weights, a, b));
+    for (int32_t t = 0; t < beats; t++) {
+        float          *likely = c->likely + (size_t)t * STATES;
         ct_chord_scores scores;
-        ct_chord_score(c->weights, &views[t], &scores);
+        ct_chord_score(weights, &views[t], &scores);
         if (has_harmony(&views[t])) scores.state[NONE] -= NONE_OF_TONES;
         float top = scores.state[0];
         for (int s = 1; s < STATES; s++) top = fmaxf(top, scores.state[s]);
-        for (int s = 0; s < STATES; s++) {
-            l->likely[s] = scores.state[s] < top - HOPELESS ? 0 : expf(scores.state[s] - top);
-            if (l->likely[s] > 0) l->states[l->count++] = (uint8_t)s;
-        }
-        l->change = expf(scores.change);
+        for (int s = 0; s < STATES; s++) likely[s] = expf(fmaxf(scores.state[s] - top, HOPELESS));
+        c->change[t] = expf(scores.change);
     }
 }
 
-/* The factor of a move between different states, or of staying. */
-static float factor(const chain *c, int a, int b, float change) {
-    if (a == b) return 1;
-    if (b == NONE) return change * c->to_none[a % QUALITIES];
-    if (a == NONE) return change * c->from_none;
-    int interval = b / QUALITIES - a / QUALITIES;
-    return change * c->move[a % QUALITIES][interval < 0 ? interval + 12 : interval][b % QUALITIES];
-}
-
-static void normalise(const link *l, float *row) {
+static void normalise(float *row) {
     float sum = 0;
-    for (int i = 0; i < l->count; i++) sum += row[l->states[i]];
-    for (int i = 0; i < l->count; i++) row[l->states[i]] /= sum;
+    for (int s = 0; s < STATES; s++) sum += row[s];
+    for (int s = 0; s < STATES; s++) row[s] /= sum;
 }
 
-static void forward(const chain *c, float (*row)[STATES]) {
-    for (int32_t t = 0; t < c->beats; t++) {
-        const link *l = &c->links[t], *before = l - 1;
-        for (int i = 0; i < l->count; i++) {
-            int   b = l->states[i];
-            float sum = t ? 0 : 1;
-            for (int k = 0; t && k < before->count; k++)
-                sum += row[t - 1][before->states[k]] * factor(c, before->states[k], b, l->change);
-            row[t][b] = sum * l->likely[b];
-        }
-        normalise(l, row[t]);
+/* to = from + change * (what moves from `from`) */
+static void pass_on(const float *from, const float (*move)[STATES], float change, float *to) {
+    memcpy(to, from, STATES * sizeof *to);
+    for (int a = 0; a < STATES; a++) {
+        float mass = from[a] * change;
+        if (from[a] < UNHEARD) continue;
+        for (int b = 0; b < STATES; b++) to[b] += mass * move[a][b];
     }
 }
 
-/* Multiplies what comes after each beat into `row`. */
-static ct_status backward(const chain *c, ct_arena *arena, float (*row)[STATES]) {
-    float *after = CT_NEW(arena, float, STATES), *next = CT_NEW(arena, float, STATES);
-    if (!after || !next) return CT_ENOMEM;
+static void multiply(float *row, const float *by) {
+    for (int s = 0; s < STATES; s++) row[s] *= by[s];
+    normalise(row);
+}
+
+static void forward(const chain *c, int32_t beats, float *rows) {
+    for (int32_t t = 0; t < beats; t++) {
+        float *row = rows + (size_t)t * STATES;
+        for (int s = 0; !t && s < STATES; s++) row[s] = 1;
+        if (t) pass_on(row - STATES, c->move, c->change[t], row);
+        multiply(row, c->likely + (size_t)t * STATES);
+    }
+}
+
+/* Multiplies what comes after each beat into its row. */
+static void backward(const chain *c, int32_t beats, float *rows) {
+    float after[STATES], next[STATES];
     for (int s = 0; s < STATES; s++) after[s] = 1;
-    for (int32_t t = c->beats - 2; t >= 0; t--) {
-        const link *l = &c->links[t], *then = l + 1;
-        for (int k = 0; k < then->count; k++)
-            next[then->states[k]] = after[then->states[k]] * then->likely[then->states[k]];
-        for (int i = 0; i < l->count; i++) {
-            int a = l->states[i];
-            after[a] = 0;
-            for (int k = 0; k < then->count; k++)
-                after[a] += next[then->states[k]] * factor(c, a, then->states[k], then->change);
-        }
-        normalise(l, after);
-        for (int i = 0; i < l->count; i++) row[t][l->states[i]] *= after[l->states[i]];
-        normalise(l, row[t]);
+    for (int32_t t = beats - 2; t >= 0; t--) {
+        memcpy(next, after, sizeof next);
+        multiply(next, c->likely + (size_t)(t + 1) * STATES);
+        pass_on(next, c->turned, c->change[t + 1], after);
+        multiply(rows + (size_t)t * STATES, after);
     }
-    return CT_OK;
 }
 
 ct_status ct_chord_posterior(const ct_chord_weights *weights, const ct_chord_view *views, int32_t beats,
                              ct_arena *arena, float **out) {
     chain *c = CT_NEW(arena, chain, 1);
-    float *rows = *out = CT_NEW(arena, float, (size_t)beats *STATES);
-    if (!c || !rows) return CT_ENOMEM;
-    c->weights = weights;
-    c->beats = beats;
-    c->links = CT_NEW(arena, link, (size_t)beats);
-    if (!c->links) return CT_ENOMEM;
-    prepare(c, views);
-    forward(c, (float(*)[STATES])rows);
-    return backward(c, arena, (float(*)[STATES])rows);
+    *out = CT_NEW(arena, float, (size_t)beats *STATES);
+    if (!c || !*out) return CT_ENOMEM;
+    c->likely = CT_NEW(arena, float, (size_t)beats *STATES);
+    c->change = CT_NEW(arena, float, (size_t)beats);
+    if (!c->likely || !c->change) return CT_ENOMEM;
+    prepare(c, weights, views, beats);
+    forward(c, beats, *out);
+    backward(c, beats, *out);
+    return CT_OK;
 }
