@@ -5,10 +5,10 @@
 #include "core/music/phrase.h"
 
 /* clang-format off */
-const float ct_phrase_bias = -2.3449f;
+const float ct_phrase_bias = -2.3834f;
 const float ct_phrase_weights[CT_PHRASE_CUES] = {
-    0.2970f, 0.3842f, 0.4521f, -0.1598f, -0.0264f, 0.4176f, -0.1396f, 0.0823f, 0.1236f,
-    -0.0247f, 0.3116f, 0.2179f, 0.3104f, 0.4927f, 0.3356f, 0.1794f, -0.1030f, 0.2773f,
+    0.3371f, 0.3996f, 0.4257f, -0.3026f, 0.0010f, 0.6031f, 0.0281f, 0.2812f, 0.2274f,
+    -0.0696f, 0.2737f, 0.2148f, 0.2826f, 0.4414f, 0.3216f, 0.1850f, -0.1049f, 0.2481f,
 };
 const float ct_phrase_length[CT_PHRASE_LENGTHS] = {
     0.000f, -0.390f, -0.670f, -0.458f, 1.578f, -0.659f, -1.311f, -1.311f, 1.829f,
