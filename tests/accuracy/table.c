@@ -144,7 +144,7 @@ static void print_worst(FILE *out, enum metric metric) {
         }
         if (worst == SONGS) break;
         told[worst] = true;
-        fprintf(out, "%s %s (%.0f %%)", k ? "," : "", songs[worst], 100 * least);
+        fprintf(out, "%s%s %s (%.0f %%)", k ? "," : "", k == WORST / 2 ? "\n " : "", songs[worst], 100 * least);
     }
     fprintf(out, "\n");
 }
