@@ -1,5 +1,4 @@
-/* barline_weights.c -- the weights of barline.h, in the order of pulse.h's
- * cues.
+/* barline_weights.c -- the weights of barline.h, in the order of pulse.h's cues.
  *
  * Fitted on 284 odd songs of POP909 by tests/tools/fit_metre: make fit-barline
  */

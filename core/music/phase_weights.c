@@ -1,5 +1,4 @@
-/* phase_weights.c -- the weights of phase.h, in the order of its cues and
- * places.
+/* phase_weights.c -- the weights of phase.h, in the order of its cues and places.
  *
  * Fitted on the odd songs of POP909 by tests/tools/fit_phase: make fit-phase
  */
