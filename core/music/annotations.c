@@ -7,22 +7,12 @@
 enum { KEYS = 24 };
 
 /* ---- bars */
-/* Where the music lies; a note that is held for long does not stretch it. */
-static void bounds(const ct_midi *midi, double *first, double *last) {
-    *first = (double)midi->notes[0].start;
-    *last = *first + 1;
-    for (size_t i = 0; i < midi->note_count; i++) {
-        const ct_midi_note *n = &midi->notes[i];
-        *last = fmax(*last, fmin((double)n->end, (double)n->start + 8.0 * midi->ppq));
-    }
-}
-
 ct_status ct_annotated_grid(const ct_annotations *a, const ct_midi *midi, int32_t bar_limit, ct_arena *arena,
                             ct_grid *out) {
     double  first, last;
     int32_t beats = ct_metre_at(a->metre)->beats;
     double  bar = beats * a->beat_ticks;
-    bounds(midi, &first, &last);
+    ct_grid_bounds(midi, &first, &last);
     double begin = a->bar + floor((first - a->bar) / bar + 1e-6) * bar, count = ceil((last - begin) / bar - 1e-6);
     if (count > bar_limit)
         return ct_fail(CT_EFAIL, "too long: more than %d bars (hint: raise the limit, or cut the file)", bar_limit);

@@ -28,9 +28,9 @@ typedef struct ct_annotated_section {
 } ct_annotated_section;
 
 typedef struct ct_annotations {
-    double                beat, beat_ticks; /* a beat of the grid; from beat to beat. 0: nothing is said */
-    int                   metre;            /* number in theory.h's table */
-    double                bar;              /* a bar line */
+    double                beat_ticks; /* from beat to beat; 0: nothing is said */
+    int                   metre;      /* number in theory.h's table */
+    double                bar;        /* a bar line */
     ct_annotated_chord   *chords;
     ct_annotated_key     *keys;
     ct_annotated_section *sections;

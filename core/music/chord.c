@@ -107,7 +107,6 @@ ct_status ct_chord_beats(const ct_grid *grid, const ct_grid_note *notes, size_t 
         float    sum = 0;
         ct_chord c = {.root = CT_NO_CHORD};
         for (end = begin; end < beats && states[end] == state; end++)
-
             sum += ct_chord_sure(likely + (size_t)end * STATES, state);
         if (state != NONE) {
             c.root = (uint8_t)(state / QUALITIES);

@@ -32,6 +32,17 @@ static double mean_near(const ct_midi_note *notes, size_t count, double period, 
     return wrap(phase + (*total > 0 ? sum / *total : 0), period);
 }
 
+void ct_grid_bounds(const ct_midi *midi, double *first, double *last) {
+    *first = INFINITY;
+    *last = 0;
+    for (size_t i = 0; i < midi->note_count; i++) {
+        const ct_midi_note *n = &midi->notes[i];
+        double              end = fmin((double)n->end, (double)n->start + 8.0 * midi->ppq);
+        *first = fmin(*first, (double)n->start);
+        *last = fmax(*last, end);
+    }
+}
+
 double ct_grid_phase(const ct_midi_note *notes, size_t count, double period, double *agreement) {
     double histogram[BINS] = {0}, bell[2 * REACH + 1], match[BINS];
     for (size_t i = 0; i < count; i++) {

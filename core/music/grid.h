@@ -35,6 +35,10 @@ typedef struct ct_grid_note {
     uint8_t  pitch, velocity, program;
 } ct_grid_note;
 
+/* The ticks between which the music lies; a note counts for eight quarters at most, so that one left hanging does not
+ * stretch it. */
+void ct_grid_bounds(const ct_midi *midi, double *first, double *last);
+
 /* The phase in ticks (0 <= phase < period) at which beats of `period` ticks carry most of the music: onsets weighted by
  * length (up to two periods), low notes doubled, gathered in 96 bins, matched with a bell of 1/48 period, then refined
  * by the mean of what lies within 1/24 period, or 1/8 where the playing is loose. *agreement (may be NULL): the match

@@ -1,11 +1,10 @@
-/* melody.c -- the part that carries the melody, and one voice out of it; see melody.h. */
+/* melody.c -- the part that carries the melody, or none; see melody.h. */
 #include "core/music/melody.h"
 
 #include "core/music/melody_net.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum {
     PARTS = 1 << 12,

@@ -210,17 +210,6 @@ static ct_status lay_by_music(layer *l, double phase) {
 }
 
 /* ---- together */
-static void bounds(const ct_midi *midi, double *first, double *last) {
-    *first = INFINITY;
-    *last = 0;
-    for (size_t i = 0; i < midi->note_count; i++) {
-        const ct_midi_note *n = &midi->notes[i];
-        double              end = fmin((double)n->end, (double)n->start + 8.0 * midi->ppq);
-        *first = fmin(*first, (double)n->start);
-        *last = fmax(*last, end);
-    }
-}
-
 /* Bars of a performance without a grid: its beats are made even, bars laid over them, and their lines put back where
  * the beats are. */
 static ct_status lay_tracked(layer *l, const ct_track *track, ct_metre_report *report) {
@@ -240,7 +229,7 @@ static ct_status lay_tracked(layer *l, const ct_track *track, ct_metre_report *r
     }
     layer evenly = *l;
     evenly.midi = &even;
-    bounds(&even, &evenly.first, &evenly.last);
+    ct_grid_bounds(&even, &evenly.first, &evenly.last);
     CT_TRY(lay_by_music(&evenly, 0));
     for (int32_t i = 0; i <= l->grid->bar_count; i++)
         l->grid->bars[i].tick = ct_track_tick(track, l->grid->bars[i].tick / PPQ - BEFORE);
@@ -269,7 +258,7 @@ ct_status ct_metre_grid(const ct_midi *midi, int32_t bar_limit, ct_arena *arena,
     layer l = {.midi = midi, .arena = arena, .grid = out, .limit = bar_limit};
     out->bars = CT_NEW(arena, ct_grid_bar, (size_t)bar_limit + 1);
     if (!out->bars) return CT_ENOMEM;
-    bounds(midi, &l.first, &l.last);
+    ct_grid_bounds(midi, &l.first, &l.last);
     signature *s = CT_NEW(arena, signature, midi->metres.count + 1);
     if (!s) return CT_ENOMEM;
     double agreement, ppq = midi->ppq, period = ppq, phase = 0;

@@ -185,7 +185,8 @@ static ct_status beat_phase(const ct_pop909 *song, const ct_midi *midi, ct_arena
 ct_status ct_pop909_origin(const ct_pop909 *song, const ct_midi *midi, ct_arena *arena, double *tick, double *matched) {
     enum { REACH = 1 << 13 }; /* sixteenths */
     double   phase, cell = midi->ppq / 4.0;
-    int32_t *hits = CT_NEW(arena, int32_t, 2 * REACH), tones = 0, at = 0, best = REACH;
+    int32_t *hits = CT_NEW(arena, int32_t, 2 * REACH), tones = 0, best = REACH;
+    int64_t  at = 0;
     int      track = track_called(midi, "MELODY");
     if (!hits) return CT_ENOMEM;
     CT_TRY(beat_phase(song, midi, arena, &phase));
@@ -265,14 +266,14 @@ static int most_downbeats(const ct_pop909 *song, int per_bar) {
 
 ct_status ct_pop909_annotate(const ct_pop909 *song, const ct_midi *midi, ct_arena *arena, ct_annotations *out) {
     int         per_bar = song->triple ? 3 : 4;
-    double      origin, matched;
+    double      phase, origin, matched;
     ct_time_map map;
     *out = (ct_annotations){.beat_ticks = midi->ppq, .metre = song->triple ? CT_3_4 : CT_4_4};
     CT_TRY(ct_time_map_make(midi, arena, &map));
-    CT_TRY(beat_phase(song, midi, arena, &out->beat));
+    CT_TRY(beat_phase(song, midi, arena, &phase));
     CT_TRY(take_spans(song, &map, arena, out));
     CT_TRY(ct_pop909_origin(song, midi, arena, &origin, &matched));
-    double beats = (origin - out->beat) / midi->ppq;
+    double beats = (origin - phase) / midi->ppq;
     if (matched >= RELIABLE && fabs(beats - floor(beats + 0.5)) < 0.01) {
         out->bar = origin;
         return take_phrases(song, origin, (double)per_bar * midi->ppq, arena, out);

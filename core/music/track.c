@@ -1,6 +1,8 @@
 /* track.c -- see track.h. */
 #include "core/music/track.h"
 
+#include "core/music/time_map.h"
+
 #include <math.h>
 
 enum { DRUMS = 9, LOW = 50, PERIODS = 40, REACH = 6, FRAMES_MAX = 120000, BEATS_MIN = 16 };
@@ -17,17 +19,6 @@ typedef struct tracker {
 
 static int32_t period_of(int index) {
     return (int32_t)lround(SHORTEST * pow(LONGEST / SHORTEST, index / (PERIODS - 1.0)));
-}
-
-/* Seconds from the start of the file to `tick`. */
-static double seconds_at(const ct_midi *midi, double tick) {
-    double seconds = 0, at = 0, now = 120;
-    for (size_t i = 0; i < midi->tempos.count && (double)midi->tempos.at[i].tick < tick; i++) {
-        seconds += ((double)midi->tempos.at[i].tick - at) / midi->ppq * 60 / now;
-        at = (double)midi->tempos.at[i].tick;
-        now = midi->tempos.at[i].value;
-    }
-    return seconds + (tick - at) / midi->ppq * 60 / now;
 }
 
 static void hear(tracker *t, const ct_midi *midi) {
@@ -102,19 +93,16 @@ static ct_status follow(const tracker *t, ct_arena *arena, ct_track *out) {
     return CT_OK;
 }
 
-/* The notes that lie an eighth of a beat and more from any beat: the longest mean vector of twice, three and four times
- * their angle. */
+/* The notes that lie an eighth of a beat and more from any beat: how much they gather on halves, thirds or quarters of
+ * it, the highest mean cosine of two, three and four times their angle. */
 static double gathers_between(const ct_midi *midi, const ct_track *track) {
-    double x[5] = {0}, y[5] = {0}, top = 0, n = 1e-9, all = 1e-9;
+    double x[5] = {0}, top = 0, n = 1e-9, all = 1e-9;
     for (size_t i = 0; i < midi->note_count; i++) {
         double beat = ct_track_beat(track, (double)midi->notes[i].start), into = beat - floor(beat);
         all++;
         if (into < 0.125 || into > 0.875) continue;
         n++;
-        for (int d = 2; d <= 4; d++) {
-            x[d] += cos(6.283185307179586 * d * into);
-            y[d] += sin(6.283185307179586 * d * into);
-        }
+        for (int d = 2; d <= 4; d++) x[d] += cos(6.283185307179586 * d * into);
     }
     for (int d = 2; d <= 4; d++) top = fmax(top, x[d] / n);
     return n < 16 ? (all - n) / all : top;
@@ -139,10 +127,12 @@ double ct_track_tick(const ct_track *t, double beat) {
 }
 
 ct_status ct_track_beats(const ct_midi *midi, ct_arena *arena, ct_track *out) {
+    ct_time_map map;
     *out = (ct_track){0};
     if (midi->note_count < 2) return CT_OK;
+    CT_TRY(ct_time_map_make(midi, arena, &map));
     double first = (double)midi->notes[0].start, last = (double)midi->notes[midi->note_count - 1].start;
-    double seconds = seconds_at(midi, last) - seconds_at(midi, first);
+    double seconds = ct_time_seconds(&map, last) - ct_time_seconds(&map, first);
     if (seconds < 10 || seconds > FRAMES_MAX * FRAME - 2) return CT_OK;
     tracker t = {.ticks_per_frame = (last - first) / seconds * FRAME};
     t.first = first - REACH * t.ticks_per_frame;

@@ -41,7 +41,7 @@ if command -v python3 > /dev/null; then
     check 'are read in bounded time and memory' timeout 60 "$CANTUS" prepare configs/demo-prepare.yaml input="$T/huge" output="$T/huge.out" workers=1 limit.megabytes=400
     check 'too many notes' grep -qP '^ten_million.mid\tleft out\ttoo long: ' "$T/huge.out/outcomes.tsv"
     check 'too many bars' grep -qP '^thirty_hours.mid\tleft out\ttoo long: ' "$T/huge.out/outcomes.tsv"
-    check 'controllers alone harm nobody' bash -c '! grep -P "^ten_million_c.*(limit|signal)" "$0"' "$T/huge.out/outcomes.tsv"
+    check 'controllers harm nobody' grep -qP '^ten_million_controllers.mid\tused' "$T/huge.out/outcomes.tsv"
 else skip 'no python3: huge files'; fi
 
 # ---- music of many styles: each file has an outcome, and a reason where it is left out
