@@ -40,6 +40,7 @@ wait_for() {
         wait "$p" 2> /dev/null; codes+=($?)
     done
 }
+alive() { ps -o stat= --ppid "$1" | grep -qv '^Z'; } # MPIRUN: has ranks that run; mpirun may leave those that have ended unburied
 left_over() { pgrep -f "train.out=$T/$1 "; } # RUN
 all_went_well() { [[ " ${codes[*]} " =~ ^( 0)+\ $ ]]; }
 train() { begin "$@" && wait_for 60 "${jobs[@]}" && all_went_well || { cat "$T/$3".log.*; return 1; }; }
@@ -59,7 +60,7 @@ strike() {
     if [ "$3" = mpi ] && [ $signal = STOP ] && ! wait_for 8 "${jobs[@]}" && [ "$(pgrep -P "${jobs[0]}")" = "$pid" ]; then
         kill -CONT "$pid" # mpirun waits for it alone: the others had done all, and have ended
     fi
-    if [ "$3" = mpi ] && ! wait_for 12 "${jobs[@]}" && [ -z "$(pgrep -P "${jobs[0]}")" ]; then # all ranks have ended, mpirun has not seen it
+    if [ "$3" = mpi ] && ! wait_for 12 "${jobs[@]}" && ! alive "${jobs[0]}"; then # all ranks have ended, mpirun has not seen it
         hung=$((hung + 1)); kill -KILL "${jobs[0]}"
     fi
     wait_for 12 "${others[@]}" || { wrong="still there: $(ps -o pid,ppid,stat,etime,args -p "${others[0]}" --ppid "${others[0]}")"; return; }
