@@ -1,7 +1,7 @@
 # cuda.sh -- device: cuda from the command line, with the doubles of NVIDIA's libraries in their place (tests/standin): both
 # stages train, stop, go on and write a piece through the GPU's host code; what a machine without a GPU is told.
 # Of the backbone all of it with ALL=1 (tests/long/cuda.sh).
-. "$(dirname "$0")/library.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 T=$TMP
 GPU=$BUILD_FOLDER/cantus_standin LAST=checkpoints/last-0000000006
 QUICK="data.path=$T/data model.layers=2 model.width=32 model.heads=2 model.feed_forward=64 model.tokens=40 train.batch=2

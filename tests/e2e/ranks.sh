@@ -1,7 +1,7 @@
 # ranks.sh -- training by several processes under mpirun: the losses of one process, one world one run, stopped and on
 # again, on with another number of ranks; a signal to one of them, one that dies, and what can't be shared. Of the backbone all
 # of it with ALL=1 (tests/long/ranks.sh).
-. "$(dirname "$0")/library.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 export CANTUS_MPI_LIBRARY; CANTUS_MPI_LIBRARY=$(dirname "$(realpath "$CANTUS")")/libcantus_mpi.so
 if ! command -v mpirun > /dev/null || [ ! -f "$CANTUS_MPI_LIBRARY" ]; then skip "no MPI (package libopenmpi-dev, openmpi-bin, then make)"; finish; exit; fi
 T=$TMP
