@@ -1,5 +1,5 @@
 # agreement.sh -- the scores of `make accuracy` are mir_eval's own, to a millionth.
-. "$(dirname "$0")/library.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 python=build/test-venv/bin/python
 if ! $python -c 'import mir_eval' 2> /dev/null; then skip "no mir_eval (third_party/test-venv)"; finish; exit; fi
 pop909=; [ -d ../shared/data/pop909 ] && pop909=../shared/data/pop909

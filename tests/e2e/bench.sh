@@ -1,6 +1,6 @@
 # bench.sh -- cantus bench: every op of the step, sums that agree, what is refused, Ctrl-C; on the CPU, and on a GPU by the
 # doubles of NVIDIA's libraries (tests/standin). How long anything takes is not asked.
-. "$(dirname "$0")/library.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 T=$TMP GPU=$BUILD_FOLDER/cantus_standin
 TINY="model.layers=2 model.width=32 model.heads=2 model.feed_forward=64 model.tokens=40 model.memory=56 train.batch=2"
 bench() { "$CANTUS" bench configs/demo-melody.yaml $TINY "$@"; }

@@ -1,5 +1,5 @@
 # determinism.sh -- the shipped shapes: one seed, one run, whatever the number of threads, and wherever it is stopped.
-. "$(dirname "$0")/library.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 make_midi
 T=$TMP
 "$CANTUS" prepare configs/demo-prepare.yaml input="$T/midi" output="$T/data" > /dev/null

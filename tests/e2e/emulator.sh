@@ -2,7 +2,7 @@
 # What the programs of tests/emulator say to names, front ends, architectures and PTX that are not there or not understood,
 # and the report on kernels to one with spills.
 set -u
-. "$(dirname "$0")/library.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 tests=$BUILD_FOLDER/tests
 parity=$tests/test_cuda_parity_fast ptx=$tests/test_cuda_parity_ptx
 

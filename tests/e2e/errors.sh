@@ -1,5 +1,5 @@
 # errors.sh -- bad input: each a message with place, value and hint, exit 2 or 1, nothing overwritten, nothing left behind.
-. "$(dirname "$0")/library.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 make_models 4
 T=$TMP
 printf 'input: %s\noutput: %s\nworkrs: 3\nseed: many\nseed: 2\nsplit: 4\n' "$T/midi" "$T/new" > "$T/bad.yaml"

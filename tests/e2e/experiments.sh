@@ -1,5 +1,5 @@
 # experiments.sh -- configs that rest on others, many runs from one config, keys explained, fine-tuning, README's tables.
-. "$(dirname "$0")/library.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 T=$TMP
 make_models 60
 quick="train.steps=12 train.batch=4 train.log_every=1 train.valid_every=6 train.save_every=6 train.count_model=0 data.path=$T/data"

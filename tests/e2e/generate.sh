@@ -1,5 +1,5 @@
 # generate.sh -- fifty pieces read by an independent MIDI reader, sheets that come back, seeds, leads, primers, Ctrl-C.
-. "$(dirname "$0")/library.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 make_models 40
 T=$TMP
 python=

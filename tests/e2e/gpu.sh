@@ -2,7 +2,7 @@
 # What tests/gpu/run and its programs say where there is no GPU, and of results that are of other kernels; the kit of
 # make gpu-kit, built in a folder of its own where no library but CUDA's can be found (kernels are not compiled again).
 set -u
-. "$(dirname "$0")/library.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 run=tests/gpu/run programs=$BUILD_FOLDER/gpu
 unset MAKEFLAGS MAKELEVEL MFLAGS
 

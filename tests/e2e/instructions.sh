@@ -2,7 +2,7 @@
 # The instructions of a card, judged by the emulator (tests/gpu/instructions). The card is the PTX that nvcc made, interpreted;
 # a wrong answer of each instruction is noticed, and said in what tests/gpu/run leaves.
 set -u
-. "$(dirname "$0")/library.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 judge=$BUILD_FOLDER/gpu/judge ptx=$BUILD_FOLDER/tests/judge_ptx
 [ -x "$ptx" ] && [ -x "$judge" ] || { skip 'no nvcc: nothing that could be a card'; finish; exit; }
 

@@ -1,6 +1,6 @@
 # json.sh -- what programs read: inspect, doctor, evaluate, plan and bench with --json, against golden files in tests/data/golden and
 # against the fields that the folders' READMEs document. GOLDEN=write makes the golden files anew.
-. "$(dirname "$0")/library.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 command -v python3 > /dev/null || { skip 'no python3: JSON'; finish; exit; }
 make_models 6
 T=$TMP golden=tests/data/golden

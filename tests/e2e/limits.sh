@@ -1,6 +1,6 @@
 # limits.sh -- prepare and what goes wrong beside it: files too large for the memory allowed, workers that hang, die or are
 # stopped. Each costs the file that was being read, with its reason, and nothing else.
-. "$(dirname "$0")/library.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 T=$TMP
 make_midi
 mkdir "$T/many" # as many songs: a byte behind a file makes another of it

@@ -1,5 +1,5 @@
 # lint.sh -- the house rules: this tree keeps them, and a file that breaks one is named, with line and reason.
-. "$(dirname "$0")/library.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 if ! command -v git > /dev/null || ! git rev-parse --is-inside-work-tree > /dev/null 2>&1; then
     skip "lint: no git here"; finish; exit
 fi

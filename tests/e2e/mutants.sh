@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # make mutants: patches apply, explanations are of mutants that there are, and a few whose fate is known meet it.
 set -u
-. "$(dirname "$0")/library.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 if ! command -v git > /dev/null; then skip "mutants: no git here"; finish; exit; fi
 run=tests/mutants/run
 

@@ -1,6 +1,6 @@
 # nccl.sh -- GPUs of several ranks under mpirun, on the double of NCCL (tests/standin): right sums and gathers, an end with a
 # message when a rank is killed, stopped, or calls something else; what a doctor says. test_nccl_fast alone does it by TCP.
-. "$(dirname "$0")/library.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 export CANTUS_MPI_LIBRARY; CANTUS_MPI_LIBRARY=$(dirname "$(realpath "$CANTUS")")/libcantus_mpi.so
 GPU=$BUILD_FOLDER/cantus_standin T=$TMP/nccl-$$
 if [ ! -x "$BUILD_FOLDER/tests/test_nccl_fast" ]; then skip 'no CUDA toolkit, or no nccl.h: the double of NCCL is not built'; finish; exit; fi

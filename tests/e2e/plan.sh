@@ -1,5 +1,5 @@
 # plan.sh -- plans and dry runs: for this machine, for one that is not here, and of what can't be.
-. "$(dirname "$0")/library.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 make_models 4
 T=$TMP
 small="model.layers=1 model.width=32 model.heads=2 model.feed_forward=64 train.count_model=0 data.path=$T/data"

@@ -1,5 +1,5 @@
 # prepare.sh -- the same bytes whatever the number of workers, every file accounted for, Ctrl-C, splits by song.
-. "$(dirname "$0")/library.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 T=$TMP
 make_midi
 M=$T/midi

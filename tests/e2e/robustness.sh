@@ -1,6 +1,6 @@
 # robustness.sh -- odd, broken and hostile MIDI files: prepare names each of them, inspect says something of each; never a
 # signal, never a hang. With the sanitizer build where there is one.
-. "$(dirname "$0")/library.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 T=$TMP
 odd=../shared/data/midi-robustness styles=../shared/data/styles
 if [ ! -d $odd ]; then skip "no $odd"; finish; exit; fi

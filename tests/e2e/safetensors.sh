@@ -1,5 +1,5 @@
 # safetensors.sh -- a run's files read by PyTorch's safetensors library: names, shapes, numbers, metadata; and written by it.
-. "$(dirname "$0")/library.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 py=build/test-venv/bin/python
 if ! third_party/test-venv; then skip 'no safetensors from PyPI'; finish; exit; fi
 make_models 4

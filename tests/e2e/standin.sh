@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The doubles of NVIDIA's libraries (tests/standin): a device that they don't know. Says so where they are not built.
 set -u
-. "$(dirname "$0")/library.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 runtime=$BUILD_FOLDER/tests/test_runtime_fast
 
 if [ -x "$runtime" ]; then

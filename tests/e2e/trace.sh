@@ -1,6 +1,6 @@
 # trace.sh -- train.trace: a step as JSON for chrome://tracing: every op of the plan once, with times that fit together; sums
 # of gradients under the backward pass of two ranks; a run that leaves the bytes of one that was not traced; a GPU by doubles.
-. "$(dirname "$0")/library.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 command -v python3 > /dev/null || { skip 'no python3: what is in a trace'; finish; exit; }
 export CANTUS_MPI_LIBRARY; CANTUS_MPI_LIBRARY=$(dirname "$(realpath "$CANTUS")")/libcantus_mpi.so
 T=$TMP GPU=$BUILD_FOLDER/cantus_standin LAST=checkpoints/last-0000000006

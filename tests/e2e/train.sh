@@ -1,5 +1,5 @@
 # train.sh -- runs stopped and killed in the middle go on as if undisturbed; exit codes; what a run folder holds.
-. "$(dirname "$0")/library.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 T=$TMP
 make_midi
 "$CANTUS" prepare configs/demo-prepare.yaml input="$T/midi" output="$T/data" > /dev/null
