@@ -152,6 +152,7 @@ static void find_confidence(const ct_piece *p, const ct_analysis *info, ct_summa
 ct_status ct_summary_make(const ct_piece *piece, const ct_analysis *info, ct_arena *arena, ct_summary *out) {
     *out = (ct_summary){0};
     CT_TRY(find_tempo(piece, arena, out));
+    out->swing = info->swing != 0 ? info->swing : 0.5;
     CT_TRY(find_spans(piece, metre_of, arena, &out->metres, &out->metre_count));
     CT_TRY(find_spans(piece, key_of, arena, &out->keys, &out->key_count));
     CT_TRY(tell_form(piece, arena, &out->form));
@@ -190,6 +191,8 @@ void ct_summary_print(const ct_summary *s, const ct_piece *piece, FILE *out) {
     if (s->fastest > 1.02 * s->slowest) fprintf(out, ", bars from %.4g to %.4g", s->slowest, s->fastest);
     fprintf(out, "\n");
     print_spans("metre", s->metres, s->metre_count, metre_name, out);
+    if (s->swing > 0.5)
+        fprintf(out, ", swung: eighths of %.0f and %.0f %% of a beat", 100 * s->swing, 100 - 100 * s->swing);
     fprintf(out, "\n");
     print_spans("key", s->keys, s->key_count, ct_key_name, out);
     fprintf(out, "; %.0f %% sure\n", 100 * s->key_sure);
@@ -231,6 +234,7 @@ void ct_summary_json(const ct_summary *s, const ct_piece *piece, ct_json *out) {
     ct_json_set(tempo, "slowest_bar", ct_json_new_real(s->slowest));
     ct_json_set(tempo, "fastest_bar", ct_json_new_real(s->fastest));
     ct_json_set(out, "tempo", tempo);
+    ct_json_set(out, "swing", ct_json_new_real(s->swing));
     ct_json_set(out, "meters", spans_json(s->metres, s->metre_count, "meter", metre_name));
     ct_json_set(out, "keys", spans_json(s->keys, s->key_count, "key", ct_key_name));
     ct_json_set(out, "form", ct_json_new_text(s->form));

@@ -24,6 +24,7 @@ typedef struct ct_bar_span { /* bars in a row that have something in common */
 
 typedef struct ct_summary {
     double       tempo, slowest, fastest; /* beats a minute: of the middle beat, and of whole bars */
+    double       swing;                   /* where in its beat the second of two eighths begins: 0.5, or later */
     ct_bar_span *metres, *keys;           /* each from its first bar to the next */
     int32_t      metre_count, key_count;
     const char  *form;                  /* "pickup intro 4 A 8 B 8 A 8 outro 2" */

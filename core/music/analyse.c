@@ -8,6 +8,8 @@
 #include "core/music/metre.h"
 #include "core/music/rhythm.h"
 #include "core/music/section.h"
+#include "core/music/swing.h"
+#include "core/music/tempo.h"
 #include "core/music/texture.h"
 
 #include <math.h>
@@ -42,7 +44,7 @@ static ct_status fill_bars(const ct_grid *grid, const ct_midi *midi, const uint8
     double *tempos = CT_NEW(arena, double, n), *ticks = CT_NEW(arena, double, n + 1);
     out->bars = CT_NEW(arena, ct_bar, n);
     if (!tempos || !ticks || !out->bars) return CT_ENOMEM;
-    ct_grid_tempos(grid, midi, tempos);
+    CT_TRY(ct_tempo_bars(grid, midi, arena, tempos));
     for (size_t i = 0; i < n; i++) {
         const ct_grid_bar *b = &grid->bars[i];
         out->bars[i] = (ct_bar){b->beat * CT_STEPS_PER_BEAT, b->metre, keys[i], tempos[i]};
@@ -154,6 +156,7 @@ ct_status ct_analyse(const ct_midi *midi, const ct_analyse_options *options, ct_
 
     ct_grid_note *notes;
     size_t        count;
+    info->swing = grid.swing = ct_swing_find(&grid, midi);
     CT_TRY(ct_grid_notes(&grid, midi, arena, &notes, &count));
     uint8_t  *keys = CT_NEW(arena, uint8_t, (size_t)grid.bar_count);
     ct_chord *chords = CT_NEW(arena, ct_chord, (size_t)grid.beat_count);

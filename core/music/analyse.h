@@ -31,6 +31,7 @@ typedef struct ct_analysis {
     size_t         warning_count;
     double         phase;             /* ticks: beats of the first metre lie at phase + k * ticks_per_beat */
     double         ticks_per_beat;    /* in the first bar */
+    double         swing;             /* where in the beat its second half begins, 0: not swung (swing.h) */
     const double  *bar_ticks;         /* where each bar starts, and where the last ends: bar_count + 1 */
     int            melody_track;      /* the file's track, -1: chosen from all notes together, or none */
     float          melody_confidence; /* 0..1, of what was chosen; too little of it, and there is no melody */

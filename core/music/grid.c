@@ -101,7 +101,7 @@ double ct_grid_pull(const ct_midi_note *notes, size_t count, double period) {
 }
 
 /* ---- positions */
-static int32_t bar_of_tick(const ct_grid *grid, double tick) {
+const ct_grid_bar *ct_grid_bar_at(const ct_grid *grid, double tick) {
     int32_t low = 0, high = grid->bar_count;
     while (high - low > 1) {
         int32_t middle = low + (high - low) / 2;
@@ -110,7 +110,7 @@ static int32_t bar_of_tick(const ct_grid *grid, double tick) {
         else
             high = middle;
     }
-    return low;
+    return &grid->bars[low];
 }
 
 static int32_t bar_of_beat(const ct_grid *grid, double beat) {
@@ -130,7 +130,7 @@ static double ticks_per_beat(const ct_grid_bar *bar) {
 }
 
 double ct_grid_beat(const ct_grid *grid, double tick) {
-    const ct_grid_bar *bar = &grid->bars[bar_of_tick(grid, tick)];
+    const ct_grid_bar *bar = ct_grid_bar_at(grid, tick);
     return bar->beat + (tick - bar->tick) / ticks_per_beat(bar);
 }
 
@@ -139,29 +139,18 @@ double ct_grid_tick(const ct_grid *grid, double beat) {
     return bar->tick + (beat - bar->beat) * ticks_per_beat(bar);
 }
 
-/* ---- tempo */
-void ct_grid_tempos(const ct_grid *grid, const ct_midi *midi, double *out) {
-    const ct_midi_event *e = midi->tempos.at, *last = e + midi->tempos.count;
-    double               now = 120;               /* quarters a minute, what MIDI assumes */
-    if (e < last && e->tick <= 0) now = e->value; /* a pickup's bar begins before the file does */
-    for (int32_t i = 0; i < grid->bar_count; i++) {
-        double begin = grid->bars[i].tick, end = grid->bars[i + 1].tick, at = begin, minutes = 0;
-        for (; e < last && (double)e->tick < end; e++) {
-            if ((double)e->tick > at) {
-                minutes += ((double)e->tick - at) / midi->ppq / now;
-                at = (double)e->tick;
-            }
-            now = e->value;
-        }
-        minutes += (end - at) / midi->ppq / now;
-        double quarters_per_beat = (end - begin) / midi->ppq / (grid->bars[i + 1].beat - grid->bars[i].beat);
-        out[i] = at == begin ? now / quarters_per_beat : (grid->bars[i + 1].beat - grid->bars[i].beat) / minutes;
-    }
-}
-
 /* ---- notes */
 static int32_t step_of(double beat) {
     return (int32_t)floor(beat * CT_STEPS_PER_BEAT + 0.5);
+}
+
+/* The beat of a tick, the second of two swung eighths at two thirds. */
+static double written(const ct_grid *grid, double tick) {
+    const double       LONG = 2.0 / 3;
+    const ct_grid_bar *bar = ct_grid_bar_at(grid, tick);
+    double             beat = ct_grid_beat(grid, tick), whole = floor(beat), place = beat - whole, swing = grid->swing;
+    if (swing == 0 || ct_metre_at(bar->metre)->eighths_per_beat != 2) return beat;
+    return whole + (place < swing ? place * LONG / swing : 1 - (1 - place) * (1 - LONG) / (1 - swing));
 }
 
 ct_status ct_grid_notes(const ct_grid *grid, const ct_midi *midi, ct_arena *arena, ct_grid_note **out, size_t *count) {
@@ -172,8 +161,8 @@ ct_status ct_grid_notes(const ct_grid *grid, const ct_midi *midi, ct_arena *aren
     for (size_t i = 0; i < midi->note_count; i++) {
         const ct_midi_note *m = &midi->notes[i];
         if (m->channel == DRUMS) continue;
-        double       start = fmax(ct_grid_beat(grid, (double)m->start), 0);
-        double       end = fmin(ct_grid_beat(grid, (double)m->end), grid->beat_count);
+        double       start = fmax(written(grid, (double)m->start), 0);
+        double       end = fmin(written(grid, (double)m->end), grid->beat_count);
         ct_grid_note n = {.start = start, .end = end, .index = (uint32_t)i};
         n.part = (uint16_t)(m->track * 16 + m->channel);
         n.pitch = m->pitch;

@@ -24,6 +24,7 @@ typedef struct ct_grid {
     int32_t      bar_count, beat_count;
     double       phase;          /* of the beat: 0 <= phase < ticks_per_beat */
     double       ticks_per_beat; /* in the first bar */
+    double       swing;          /* where in a beat of two eighths the second begins; 0: not swung (swing.h) */
 } ct_grid;
 
 /* A note of the file on the grid. */
@@ -56,14 +57,15 @@ double ct_grid_nearness(const ct_midi_note *notes, size_t count, double period, 
  * Gaussian jitter of 0.08 beats on sixteenths about 0.13 even if all sixteenths were used alike. */
 double ct_grid_pull(const ct_midi_note *notes, size_t count, double period);
 
+/* The bar that holds a tick: the first one before, the last one after the music. */
+const ct_grid_bar *ct_grid_bar_at(const ct_grid *grid, double tick);
+
 /* From ticks to beats and back. Before bar 0 and after the last bar time runs on as in the bar next to it. */
 double ct_grid_beat(const ct_grid *grid, double tick);
 double ct_grid_tick(const ct_grid *grid, double beat);
 
-/* Beats a minute of each bar (by its length in seconds), from the tempo events; `out` has bar_count elements. */
-void ct_grid_tempos(const ct_grid *grid, const ct_midi *midi, double *out);
-
-/* The notes of the file but for drums, by start then pitch. Those after the end of the grid are left out. */
+/* The notes of the file but for drums, by start then pitch, swung eighths at two thirds of their beats. Those after the
+ * end of the grid are left out. */
 CT_NODISCARD ct_status ct_grid_notes(const ct_grid *grid, const ct_midi *midi, ct_arena *arena, ct_grid_note **out,
                                      size_t *count);
 

@@ -3,17 +3,20 @@
 
 #include "core/music/barline.h"
 #include "core/music/phase.h"
+#include "core/music/swing.h"
+#include "core/music/tempo.h"
 #include "core/music/track.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { PATTERN_MAX = 16, UNITS_MAX = 12, CONTRADICTED_BEATS = 48 };
+enum { DRUMS = 9, PATTERN_MAX = 16, UNITS_MAX = 12, CONTRADICTED_BEATS = 48 };
 static const double CLEARLY = 0.5;       /* by how much other downbeats must stand out to move those of the file */
 static const double CONTRADICTED = 0.35; /* by how much three must stand out more than four, or four than three */
 
 static const double SURE = 0.4; /* see ct_track: beats of random notes have 0.04, of a song played with rubato 0.8 */
-static const double PULL_MIN = 0.07; /* see ct_grid_pull */
+static const double PULL_MIN = 0.07;             /* see ct_grid_pull */
+static const double SLOWEST = 40, FASTEST = 208; /* beats a minute */
 
 /* ---- from the file's events */
 /* A written bar as a row of our metres: 5/4 is 3/4 and 2/4. Returns how many, 0 when it can't be written. */
@@ -35,9 +38,9 @@ static int write_bar(int numerator, int denominator, uint8_t *pattern) {
     return n;
 }
 
-static double bar_ticks(int metre, int ppq) {
+static double bar_ticks(int metre, double quarter) {
     const ct_metre *m = ct_metre_at(metre);
-    return m->beats * m->eighths_per_beat * ppq / 2.0;
+    return m->beats * m->eighths_per_beat * quarter / 2.0;
 }
 
 typedef struct layer {
@@ -46,13 +49,14 @@ typedef struct layer {
     ct_grid       *grid;
     int32_t        limit;
     double         first, last; /* the music lies between these ticks */
+    double         quarter;     /* ticks of what is taken for one: the file's, or half or twice that */
 } layer;
 
 /* Append a bar of `length` ticks; those before the music are forgotten. */
 static ct_status lay(layer *l, double *tick, int metre, double length) {
     ct_grid *g = l->grid;
     double   end = *tick + length;
-    if (end > l->first + 1e-6 * l->midi->ppq) {
+    if (end > l->first + 1e-6 * l->quarter) {
         if (g->bar_count >= l->limit)
             return ct_fail(CT_EFAIL, "too long: more than %d bars (hint: raise the limit, or cut the file)", l->limit);
         g->bars[g->bar_count] = (ct_grid_bar){*tick, g->beat_count, (uint8_t)metre};
@@ -66,15 +70,15 @@ static ct_status lay(layer *l, double *tick, int metre, double length) {
 /* Bars of `pattern` from *tick on, until `until` or the end of the music is reached or passed. */
 static ct_status lay_pattern(layer *l, double *tick, double until, const uint8_t *pattern, int count) {
     double whole = 0, stop = fmin(until, l->last);
-    for (int i = 0; i < count; i++) whole += bar_ticks(pattern[i], l->midi->ppq);
+    for (int i = 0; i < count; i++) whole += bar_ticks(pattern[i], l->quarter);
     double silent = floor((fmin(l->first, stop) - *tick) / whole);
     if (silent > 0) *tick += silent * whole;
-    for (int i = 0; *tick < stop - l->midi->ppq / 4.0; i = (i + 1) % count) {
+    for (int i = 0; *tick < stop - l->quarter / 4.0; i = (i + 1) % count) {
         int    metre = pattern[i];
-        double length = bar_ticks(metre, l->midi->ppq), left = fmin(until - *tick, length);
-        if (left < length - l->midi->ppq / 4.0) {
-            int cut = ct_metre_find((int)lround(left / l->midi->ppq), 4);
-            if (cut >= 0) length = bar_ticks(metre = cut, l->midi->ppq);
+        double length = bar_ticks(metre, l->quarter), left = fmin(until - *tick, length);
+        if (left < length - l->quarter / 4.0) {
+            int cut = ct_metre_find((int)lround(left / l->quarter), 4);
+            if (cut >= 0) length = bar_ticks(metre = cut, l->quarter);
         }
         CT_TRY(lay(l, tick, metre, length));
     }
@@ -117,17 +121,44 @@ static size_t read_signatures(const ct_midi_list *events, int ppq, signature *ou
     return n;
 }
 
-/* A half has twelve steps, so that a sixteenth has one and a half: where more than a few onsets need them, 2/2 is
- * written as 4/4. */
-static void avoid_halves(signature *s, size_t count, const ct_midi *midi) {
+/* ---- beats that a metronome has: 40 to 208 a minute */
+/* A half has twelve steps, so that a sixteenth has one and a half: do more than a few onsets need them? */
+static bool needs_quarters(const ct_midi *midi, double phase) {
     size_t odd = 0;
     for (size_t i = 0; i < midi->note_count; i++) {
-        double quarter = fmod((double)midi->notes[i].start / midi->ppq, 1);
-        odd += fabs(fabs(quarter - 0.5) - 0.25) < 1.0 / 32;
+        double quarter = fmod(((double)midi->notes[i].start - phase) / midi->ppq + 1, 1);
+        odd += midi->notes[i].channel != DRUMS && fabs(fabs(quarter - 0.5) - 0.25) < 1.0 / 32;
     }
-    for (size_t i = 0; i < count && 33 * odd > midi->note_count; i++)
+    return 33 * odd > midi->note_count;
+}
+
+/* 2/2 that needs its quarters is written as 4/4. */
+static void avoid_halves(signature *s, size_t count, const ct_midi *midi) {
+    if (!needs_quarters(midi, 0)) return;
+    for (size_t i = 0; i < count; i++)
         for (int k = 0; k < s[i].count; k++)
             if (s[i].pattern[k] == CT_2_2) s[i].pattern[k] = CT_4_4;
+}
+
+/* Slower quarters are two beats each, where all bars are 2/4 (then 4/4), 3/4 or 4/4 (then two bars). */
+static void halve_quarters(layer *l, signature *s, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (s[i].count != 1 || s[i].pattern[0] > CT_4_4) return;
+    for (size_t i = 0; i < count; i++)
+        if (s[i].pattern[0] == CT_2_4) s[i].pattern[0] = CT_4_4;
+    l->quarter /= 2;
+}
+
+/* Faster quarters are half a beat each: bars of four have two beats, where the notes don't need more. */
+static void join_quarters(ct_grid *grid) {
+    int32_t beats = 0;
+    for (int32_t i = 0; i <= grid->bar_count; i++) {
+        ct_grid_bar *bar = &grid->bars[i];
+        if (bar->metre == CT_4_4) bar->metre = CT_2_2;
+        bar->beat = beats;
+        if (i < grid->bar_count) beats += ct_metre_at(bar->metre)->beats;
+    }
+    grid->beat_count = beats;
 }
 
 static ct_status lay_signatures(layer *l, const signature *s, size_t count) {
@@ -141,7 +172,7 @@ static ct_status lay_signatures(layer *l, const signature *s, size_t count) {
 /* Does the music of a file that says 2/4, 3/4 or 4/4 clearly go in three where the file says two or four, or the other
  * way round? */
 static ct_status is_contradicted(layer *l, int metre, double phase, bool *out) {
-    double   ppq = l->midi->ppq, origin = phase + floor((l->first - phase) / ppq + 0.1) * ppq;
+    double   ppq = l->quarter, origin = phase + floor((l->first - phase) / ppq + 0.1) * ppq;
     int32_t  beats = (int32_t)fmin(fmax(ceil((l->last - origin) / ppq), 1), 4.0 * l->limit);
     ct_pulse pulse;
     *out = false;
@@ -159,7 +190,7 @@ static ct_status lay_one_metre(layer *l, const signature *s, double phase, int *
     const ct_metre *m = ct_metre_at(s->pattern[0]);
     bool            compound = m->eighths_per_beat == 3;
     int             units = compound ? m->numerator : m->beats; /* what bar lines move by */
-    double          unit = (compound ? 1 : m->eighths_per_beat) * l->midi->ppq / 2.0, by_phase[UNITS_MAX] = {0};
+    double          unit = (compound ? 1 : m->eighths_per_beat) * l->quarter / 2.0, by_phase[UNITS_MAX] = {0};
     CT_ASSERT(units > 0);
     if (compound) phase = 0;
     double   origin = phase + floor((l->first - phase) / unit + 0.1) * unit;
@@ -182,30 +213,35 @@ static ct_status lay_one_metre(layer *l, const signature *s, double phase, int *
     return lay_pattern(l, &tick, INFINITY, s->pattern, 1);
 }
 
+static uint8_t compound(uint8_t metre) { /* of as many beats */
+    return metre == CT_2_4 ? CT_6_8 : metre == CT_3_4 ? CT_9_8 : CT_12_8;
+}
+
 /* Bars of the music's own: three or four quarters, and one of two or three where the music says so. Beats divided by
- * three throughout are dotted quarters, though each lasts a quarter of the file. */
+ * three throughout, and not swung, are dotted quarters, though each lasts a quarter of the file. */
 static ct_status lay_by_music(layer *l, double phase) {
-    double      ppq = l->midi->ppq, origin = phase + floor((l->first - phase) / ppq + 0.1) * ppq;
+    double      ppq = l->quarter, origin = phase + floor((l->first - phase) / ppq + 0.1) * ppq;
     int32_t     beats = (int32_t)fmin(fmax(ceil((l->last - origin) / ppq), 1), 4.0 * l->limit);
     ct_pulse    pulse;
     ct_barlines lines;
     CT_TRY(ct_pulse_cues(l->midi, origin, ppq, beats, l->arena, &pulse));
     CT_TRY(ct_barline_find(&pulse, beats, 0, ct_barline_weights, ct_barline_price, l->arena, &lines));
-    double               triplets = ct_grid_nearness(l->midi->notes, l->midi->note_count, ppq, phase, 3);
-    double               sixteenths = ct_grid_nearness(l->midi->notes, l->midi->note_count, ppq, phase, 4);
-    bool                 compound = triplets > 0.6 && triplets > sixteenths + 0.2;
-    static const uint8_t METRE[2][3] = {{CT_2_4, CT_3_4, CT_4_4}, {CT_6_8, CT_9_8, CT_12_8}};
+    static const uint8_t METRE[] = {CT_2_4, CT_3_4, CT_4_4};
     int32_t              begin = -lines.position[0];
     double               tick = origin + begin * ppq;
     for (int32_t b = 1; b <= beats; b++) {
         if (b < beats && lines.position[b]) continue;
         int length = b < beats ? b - begin : lines.per_bar;
         CT_ASSERT(length >= 2 && length <= 4);
-        CT_TRY(lay(l, &tick, METRE[compound][length - 2], length * ppq));
+        CT_TRY(lay(l, &tick, METRE[length - 2], length * ppq));
         begin = b;
     }
     while (tick < l->last - ppq / 4)
-        CT_TRY(lay(l, &tick, METRE[compound][lines.per_bar - 2], lines.per_bar * ppq)); /* past what a grid may hold */
+        CT_TRY(lay(l, &tick, METRE[lines.per_bar - 2], lines.per_bar * ppq)); /* past what a grid may hold */
+    double triplets = ct_grid_nearness(l->midi->notes, l->midi->note_count, ppq, phase, 3);
+    double sixteenths = ct_grid_nearness(l->midi->notes, l->midi->note_count, ppq, phase, 4);
+    if (triplets > 0.6 && triplets > sixteenths + 0.2 && ct_swing_find(l->grid, l->midi) == 0)
+        for (int32_t i = 0; i <= l->grid->bar_count; i++) l->grid->bars[i].metre = compound(l->grid->bars[i].metre);
     return CT_OK;
 }
 
@@ -229,6 +265,7 @@ static ct_status lay_tracked(layer *l, const ct_track *track, ct_metre_report *r
     }
     layer evenly = *l;
     evenly.midi = &even;
+    evenly.quarter = PPQ;
     ct_grid_bounds(&even, &evenly.first, &evenly.last);
     CT_TRY(lay_by_music(&evenly, 0));
     for (int32_t i = 0; i <= l->grid->bar_count; i++)
@@ -255,22 +292,24 @@ ct_status ct_metre_grid(const ct_midi *midi, int32_t bar_limit, ct_arena *arena,
                         ct_metre_report *report) {
     *out = (ct_grid){0};
     *report = (ct_metre_report){0};
-    layer l = {.midi = midi, .arena = arena, .grid = out, .limit = bar_limit};
+    layer l = {.midi = midi, .arena = arena, .grid = out, .limit = bar_limit, .quarter = midi->ppq};
     out->bars = CT_NEW(arena, ct_grid_bar, (size_t)bar_limit + 1);
     if (!out->bars) return CT_ENOMEM;
     ct_grid_bounds(midi, &l.first, &l.last);
     signature *s = CT_NEW(arena, signature, midi->metres.count + 1);
     if (!s) return CT_ENOMEM;
-    double agreement, ppq = midi->ppq, period = ppq, phase = 0;
+    double agreement, tempo, period = l.quarter, phase = 0;
     bool   contradicted = false;
     size_t count = read_signatures(&midi->metres, midi->ppq, s);
+    CT_TRY(ct_tempo_mean(midi, l.first, l.last, arena, &tempo));
     avoid_halves(s, count, midi);
+    if (tempo < SLOWEST) halve_quarters(&l, s, count);
     if (count) {
-        period = ct_metre_at(s[0].pattern[0])->eighths_per_beat * ppq / 2;
+        period = ct_metre_at(s[0].pattern[0])->eighths_per_beat * l.quarter / 2;
         phase = ct_grid_phase(midi->notes, midi->note_count, period, &agreement);
-        if (agreement <= 0.7 && fabs(period - ppq) < 1e-9)
+        if (agreement <= 0.7 && fabs(period - l.quarter) < 1e-9)
             CT_TRY(ct_phase_choose(midi->notes, midi->note_count, period, arena, &phase));
-        double sixteenths = phase / ppq * 4, odd = fabs(sixteenths - floor(sixteenths + 0.5));
+        double sixteenths = phase / l.quarter * 4, odd = fabs(sixteenths - floor(sixteenths + 0.5));
         bool   upbeat = count == 1 && s[0].count == 1 && s[0].pattern[0] != CT_2_4 && odd < 0.03;
         report->from_events = agreement > 0.7 || upbeat;
         if (agreement > 0.7) phase = 0;
@@ -280,7 +319,11 @@ ct_status ct_metre_grid(const ct_midi *midi, int32_t bar_limit, ct_arena *arena,
     if (contradicted) report->from_events = false;
     report->events_refused = midi->metres.count && !report->from_events;
     if (!report->from_events) {
-        phase = ct_grid_phase(midi->notes, midi->note_count, period = ppq, NULL);
+        if (tempo > FASTEST) {
+            phase = ct_grid_phase(midi->notes, midi->note_count, l.quarter, NULL);
+            if (!needs_quarters(midi, phase)) l.quarter *= 2;
+        }
+        phase = ct_grid_phase(midi->notes, midi->note_count, period = l.quarter, NULL);
         CT_TRY(ct_phase_choose(midi->notes, midi->note_count, period, arena, &phase));
     }
     double fours = ct_grid_nearness(midi->notes, midi->note_count, period, phase, 4);
@@ -295,6 +338,7 @@ ct_status ct_metre_grid(const ct_midi *midi, int32_t bar_limit, ct_arena *arena,
     else
         CT_TRY(lay_by_music(&l, phase));
     if (out->bar_count == 0) return ct_fail(CT_EFAIL, "no bar lies under the notes");
+    if (report->from_events && tempo > FASTEST && !needs_quarters(midi, phase)) join_quarters(out);
     out->ticks_per_beat = (out->bars[1].tick - out->bars[0].tick) / ct_metre_at(out->bars[0].metre)->beats;
     out->phase = fmod(out->bars[0].tick, out->ticks_per_beat);
     if (out->phase < 0) out->phase += out->ticks_per_beat;
