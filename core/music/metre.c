@@ -13,6 +13,7 @@
 enum { DRUMS = 9, PATTERN_MAX = 16, UNITS_MAX = 12, CONTRADICTED_BEATS = 48 };
 static const double CLEARLY = 0.5;       /* by how much other downbeats must stand out to move those of the file */
 static const double CONTRADICTED = 0.35; /* by how much three must stand out more than four, or four than three */
+static const double DOTTED = 0.25; /* the same for beats of three eighths and of two, and for bars of 9/8 and of 6/8 */
 
 static const double SURE = 0.4; /* see ct_track: beats of random notes have 0.04, of a song played with rubato 0.8 */
 static const double PULL_MIN = 0.07;             /* see ct_grid_pull */
@@ -213,17 +214,40 @@ static ct_status lay_one_metre(layer *l, const signature *s, double phase, int *
     return lay_pattern(l, &tick, INFINITY, s->pattern, 1);
 }
 
+/* Do beats of three eighths stand out more than beats of two? Then bars of 6/8 or 9/8 are laid. */
+static ct_status lay_dotted(layer *l, double phase, bool *laid) {
+    double   eighth = l->quarter / 2, origin = phase + floor((l->first - phase) / eighth + 0.1) * eighth;
+    int32_t  count = (int32_t)fmin(fmax(ceil((l->last - origin) / eighth), 1), 8.0 * l->limit);
+    ct_pulse pulse;
+    *laid = false;
+    if (count < CONTRADICTED_BEATS) return CT_OK;
+    CT_TRY(ct_pulse_cues(l->midi, origin, eighth, count, l->arena, &pulse));
+    if (ct_barline_best(&pulse, count, 3) < ct_barline_best(&pulse, count, 2) + DOTTED) return CT_OK;
+    int     units = ct_barline_best(&pulse, count, 9) > ct_barline_best(&pulse, count, 6) + DOTTED ? 9 : 6, first = 0;
+    uint8_t metre = units == 9 ? CT_9_8 : CT_6_8;
+    for (int j = 1; j < units; j++)
+        if (ct_barline_stand_out(&pulse, count, units, j) > ct_barline_stand_out(&pulse, count, units, first))
+            first = j;
+    double tick = origin + (first ? first - units : 0) * eighth;
+    *laid = true;
+    return lay_pattern(l, &tick, INFINITY, &metre, 1);
+}
+
 static uint8_t compound(uint8_t metre) { /* of as many beats */
     return metre == CT_2_4 ? CT_6_8 : metre == CT_3_4 ? CT_9_8 : CT_12_8;
 }
 
-/* Bars of the music's own: three or four quarters, and one of two or three where the music says so. Beats divided by
- * three throughout, and not swung, are dotted quarters, though each lasts a quarter of the file. */
+/* Bars of the music's own: of dotted quarters where those stand out, else three or four quarters, and one of two or
+ * three where the music says so. Beats divided by three throughout, and not swung, are dotted quarters, though each
+ * lasts a quarter of the file. */
 static ct_status lay_by_music(layer *l, double phase) {
     double      ppq = l->quarter, origin = phase + floor((l->first - phase) / ppq + 0.1) * ppq;
     int32_t     beats = (int32_t)fmin(fmax(ceil((l->last - origin) / ppq), 1), 4.0 * l->limit);
+    bool        dotted;
     ct_pulse    pulse;
     ct_barlines lines;
+    CT_TRY(lay_dotted(l, phase, &dotted));
+    if (dotted) return CT_OK;
     CT_TRY(ct_pulse_cues(l->midi, origin, ppq, beats, l->arena, &pulse));
     CT_TRY(ct_barline_find(&pulse, beats, 0, ct_barline_weights, ct_barline_price, l->arena, &lines));
     static const uint8_t METRE[] = {CT_2_4, CT_3_4, CT_4_4};

@@ -483,6 +483,28 @@ static spans written_chords(const ct_midi *midi, ct_arena *arena) {
     return out;
 }
 
+/* Two or four beats (0), three (1), dotted ones (2, and 3 of them: 3). */
+static int metre_class(int metre) {
+    const ct_metre *m = ct_metre_at(metre);
+    return (m->eighths_per_beat == 3 ? 2 : 0) + (m->beats == 3);
+}
+
+/* The metre of most bars is of the class that the file names; those that change are left out. */
+static void score_metre(const ct_midi *midi, ct_arena *arena) {
+    ct_midi         m = *midi;
+    ct_grid         grid;
+    ct_metre_report report;
+    int             bars[4] = {0}, best = 0;
+    int             written = midi->metres.count == 1 ? ct_metre_find(midi->metres.at[0].a, midi->metres.at[0].b) : -1;
+    if (written < 0) return;
+    m.metres.count = 0;
+    bool found = ct_metre_grid(&m, 1000, arena, &grid, &report) == CT_OK;
+    for (int32_t i = 0; found && i < grid.bar_count; i++) bars[metre_class(grid.bars[i].metre)]++;
+    for (int k = 1; k < 4; k++)
+        if (bars[k] > bars[best]) best = k;
+    table_add(TUNE_METRE, found && best == metre_class(written), 1);
+}
+
 void accuracy_tune(const char *folder, const char *name) {
     ct_arena    arena = {0};
     ct_bytes    bytes;
@@ -505,6 +527,7 @@ void accuracy_tune(const char *folder, const char *name) {
                 heard.at[i].chord = mir_chord_of(piece.changes[i].chord);
             }
             add_chords(NOTTINGHAM, MIR_MAJMIN, written, heard);
+            score_metre(&one, &arena);
         } else
             table_add(NOTTINGHAM, 0, 1);
     }

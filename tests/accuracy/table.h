@@ -41,7 +41,8 @@
     X(TRACK, "melody track among unnamed tracks", 0.97, 1)                                                             \
     X(PHRASES, "phrase boundaries within one bar, F1", 0.5, 0.7)                                                       \
     X(EVERY_8, "phrase boundaries every 8 bars, F1 (baseline)", 0, 0)                                                  \
-    X(NOTTINGHAM, "Nottingham, chords, majmin", 0.98, 0.995)
+    X(NOTTINGHAM, "Nottingham, chords, majmin", 0.98, 0.995)                                                           \
+    X(TUNE_METRE, "Nottingham, time signatures removed: two or four beats, three, six or nine eighths", 0, 0)
 #define X(id, name, floor, aim) id,
 enum metric { METRICS(X) METRIC_COUNT };
 #undef X
