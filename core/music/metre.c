@@ -13,7 +13,9 @@
 enum { DRUMS = 9, PATTERN_MAX = 16, UNITS_MAX = 12, CONTRADICTED_BEATS = 48 };
 static const double CLEARLY = 0.5;       /* by how much other downbeats must stand out to move those of the file */
 static const double CONTRADICTED = 0.35; /* by how much three must stand out more than four, or four than three */
-static const double DOTTED = 0.25; /* the same for beats of three eighths and of two, and for bars of 9/8 and of 6/8 */
+/* By how much beats of three eighths must stand out more than those of two: more where the bars of them don't stand
+ * out themselves. */
+static const double DOTTED = 0.2, DOTTED_ALONE = 0.33, DOTTED_BARS = 1;
 
 static const double SURE = 0.4; /* see ct_track: beats of random notes have 0.04, of a song played with rubato 0.8 */
 static const double PULL_MIN = 0.07;             /* see ct_grid_pull */
@@ -222,8 +224,10 @@ static ct_status lay_dotted(layer *l, double phase, bool *laid) {
     *laid = false;
     if (count < CONTRADICTED_BEATS) return CT_OK;
     CT_TRY(ct_pulse_cues(l->midi, origin, eighth, count, l->arena, &pulse));
-    if (ct_barline_best(&pulse, count, 3) < ct_barline_best(&pulse, count, 2) + DOTTED) return CT_OK;
-    int     units = ct_barline_best(&pulse, count, 9) > ct_barline_best(&pulse, count, 6) + DOTTED ? 9 : 6, first = 0;
+    double more = ct_barline_best(&pulse, count, 3) - ct_barline_best(&pulse, count, 2);
+    double six = ct_barline_best(&pulse, count, 6), nine = ct_barline_best(&pulse, count, 9);
+    if (more < (fmax(six, nine) > DOTTED_BARS ? DOTTED : DOTTED_ALONE)) return CT_OK;
+    int     units = nine > six + DOTTED ? 9 : 6, first = 0;
     uint8_t metre = units == 9 ? CT_9_8 : CT_6_8;
     for (int j = 1; j < units; j++)
         if (ct_barline_stand_out(&pulse, count, units, j) > ct_barline_stand_out(&pulse, count, units, first))

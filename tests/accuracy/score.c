@@ -489,13 +489,16 @@ static int metre_class(int metre) {
     return (m->eighths_per_beat == 3 ? 2 : 0) + (m->beats == 3);
 }
 
-/* The metre of most bars is of the class that the file names; those that change are left out. */
+/* The metre of most bars is of the class that the file names; files that name several are left out. */
 static void score_metre(const ct_midi *midi, ct_arena *arena) {
-    ct_midi         m = *midi;
-    ct_grid         grid;
-    ct_metre_report report;
-    int             bars[4] = {0}, best = 0;
-    int             written = midi->metres.count == 1 ? ct_metre_find(midi->metres.at[0].a, midi->metres.at[0].b) : -1;
+    ct_midi              m = *midi;
+    ct_grid              grid;
+    ct_metre_report      report;
+    int                  bars[4] = {0}, best = 0;
+    const ct_midi_event *said = midi->metres.at;
+    int                  written = midi->metres.count ? ct_metre_find(said->a, said->b) : -1;
+    for (size_t i = 1; i < midi->metres.count; i++)
+        if (said[i].a != said->a || said[i].b != said->b) written = -1;
     if (written < 0) return;
     m.metres.count = 0;
     bool found = ct_metre_grid(&m, 1000, arena, &grid, &report) == CT_OK;
