@@ -5,6 +5,7 @@
 
 const float         ct_barline_price[2] = {5, 10}; /* chosen by fit_metre's folds */
 static const double TRIPLE = 0.1;                  /* by how much three must stand out more than four */
+static const double CHANGE = 4; /* of bars of three among those of four, or the other way round, and of the way back */
 
 double ct_barline_fit(const float *weights, const float *row) {
     float sum = 0;
@@ -39,34 +40,46 @@ double ct_barline_best(const ct_pulse *pulse, int32_t beats, int per_bar) {
     return top;
 }
 
+/* States of the search: four places in bars of four, then three in bars of three. */
+enum { OF_THREE = 4, STATES = 7 };
+
 ct_status ct_barline_find(const ct_pulse *pulse, int32_t beats, int per_bar, const float (*weights)[CT_PULSE_CUES],
                           const float *price, ct_arena *arena, ct_barlines *out) {
-    double(*best)[4] = ct_arena_alloc(arena, (size_t)beats, sizeof *best);
-    uint8_t(*back)[4] = ct_arena_alloc(arena, (size_t)beats, sizeof *back);
+    static const int ROW[STATES] = {0, 1, 2, 3, 0, 1, 3};
+    double(*best)[STATES] = ct_arena_alloc(arena, (size_t)beats, sizeof *best);
+    uint8_t(*back)[STATES] = ct_arena_alloc(arena, (size_t)beats, sizeof *back);
     out->position = CT_NEW(arena, uint8_t, (size_t)beats);
     if (!best || !back || !out->position) return CT_ENOMEM;
-    if (!per_bar) per_bar = ct_barline_best(pulse, beats, 3) > ct_barline_best(pulse, beats, 4) + TRIPLE ? 3 : 4;
-    int last = per_bar - 1, row[4] = {0, 1, per_bar == 3 ? 3 : 2, 3};
+    const bool open = per_bar == 0; /* three and four may follow each other */
+    if (open) per_bar = ct_barline_best(pulse, beats, 3) > ct_barline_best(pulse, beats, 4) + TRIPLE ? 3 : 4;
+    const double change = open ? CHANGE : INFINITY;
     for (int32_t b = 0; b < beats; b++) {
-        for (int p = 0; p < per_bar; p++) {
-            int    from = p ? p - 1 : last;
-            double before = b ? best[b - 1][from] : 0;
-            for (int cut = 1; b && p == 0 && per_bar == 4 && cut < 3; cut++)
+        for (int s = 0; s < STATES; s++) {
+            const int    three = s >= OF_THREE, first = three ? OF_THREE : 0, last = three ? STATES - 1 : 3;
+            const double foreign = per_bar == (three ? 3 : 4) ? 0 : change;
+            int          from = s > first ? s - 1 : last;
+            double       before = b ? best[b - 1][from] : -foreign;
+            const int    other = three ? 3 : STATES - 1; /* where the other kind of bar ends */
+            if (b && s == first && best[b - 1][other] - change > before) {
+                before = best[b - 1][other] - change;
+                from = other;
+            }
+            for (int cut = 1; b && s == 0 && cut < 3; cut++)
                 if (best[b - 1][cut] - (double)price[cut - 1] > before) {
                     before = best[b - 1][cut] - (double)price[cut - 1];
                     from = cut;
                 }
-            best[b][p] = before + ct_barline_fit(weights[row[p]], pulse->rows[b]);
-            back[b][p] = (uint8_t)from;
+            best[b][s] = before + ct_barline_fit(weights[ROW[s]], pulse->rows[b]);
+            back[b][s] = (uint8_t)from;
         }
     }
     int at = 0;
-    for (int p = 1; p < per_bar && beats; p++)
-        if (best[beats - 1][p] > best[beats - 1][at]) at = p;
+    for (int s = 1; s < STATES && beats; s++)
+        if (best[beats - 1][s] > best[beats - 1][at]) at = s;
+    out->per_bar = at >= OF_THREE ? 3 : 4;
     for (int32_t b = beats - 1; b >= 0; b--) {
-        out->position[b] = (uint8_t)at;
+        out->position[b] = (uint8_t)(at >= OF_THREE ? at - OF_THREE : at);
         at = back[b][at];
     }
-    out->per_bar = per_bar;
     return CT_OK;
 }

@@ -105,6 +105,54 @@ static void test_contradiction(void **state) {
     }
 }
 
+/* A waltz between two stretches of common time, and the other way round. */
+static void test_change_of_metre(void **state) {
+    (void)state;
+    for (int inner = 3; inner <= 4; inner++) {
+        song           *s = song_new(0, 0);
+        int             outer = 7 - inner;
+        double          at = 0;
+        ct_metre_report report;
+        for (int b = 0; b < 48; b++) {
+            int beats = b < 16 || b >= 32 ? outer : inner;
+            bar(s, at, beats, b);
+            at += beats;
+        }
+        ct_grid g = lay(s, &report);
+        assert_int_equal(g.bar_count, 48);
+        for (int b = 0; b < 48; b++) {
+            int beats = b < 16 || b >= 32 ? outer : inner;
+            assert_int_equal(g.bars[b].metre, beats == 3 ? CT_3_4 : CT_4_4);
+        }
+        done(s);
+    }
+}
+
+/* Jigs and slip jigs without a time signature: quavers in threes, the first of them long or low. */
+static void test_dotted_beats(void **state) {
+    (void)state;
+    static const int TUNE[] = {67, 69, 71, 72, 71, 69, 74, 72, 71};
+    for (int beats = 2; beats <= 3; beats++) {
+        song           *s = song_new(0, 0);
+        ct_metre_report report;
+        for (int b = 0; b < 32; b++)
+            for (int k = 0; k < beats; k++) {
+                double at = 1.5 * (beats * b + k);
+                note(s, at, 1, (k ? 52 : 43) + (b % 4 ? 0 : 2));
+                note(s, at, b % 2 ? 1 : 0.5, TUNE[(3 * k + b) % 9]);
+                if (b % 2 == 0) note(s, at + 0.5, 0.5, TUNE[(3 * k + b + 1) % 9]);
+                note(s, at + 1, 0.5, TUNE[(3 * k + b + 2) % 9]);
+            }
+        ct_grid g = lay(s, &report);
+        assert_int_equal(g.bar_count, 32);
+        for (int b = 0; b < 32; b++) {
+            assert_int_equal(g.bars[b].metre, beats == 2 ? CT_6_8 : CT_9_8);
+            assert_true(fabs(g.bars[b].tick / 480 - 1.5 * beats * b) < 0.02);
+        }
+        done(s);
+    }
+}
+
 /* The music begins before a bar line: with a pickup of any length. */
 static void test_pickup_by_music(void **state) {
     (void)state;
@@ -178,6 +226,7 @@ static void test_rubato(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_bar_of_two),    cmocka_unit_test(test_contradiction),
+        cmocka_unit_test(test_change_of_metre), cmocka_unit_test(test_dotted_beats),
         cmocka_unit_test(test_pickup_by_music), cmocka_unit_test(test_syncopated_tune),
         cmocka_unit_test(test_rubato),
     };
