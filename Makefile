@@ -418,9 +418,10 @@ accuracy: ready ## what the analysis reaches on music it was not fitted on; writ
 # What is fitted: FIT_<table> makes core/music/<table>_weights.c.
 FIT_barline := fit_metre ../shared/data/pop909
 FIT_chord   := fit_chords ../shared/data/pop909 ../shared/data/nottingham
+FIT_key     := fit_key ../shared/data/pop909
 FIT_phase   := fit_phase ../shared/data/pop909
 FIT_phrase  := fit_phrase ../shared/data/pop909
-FIT := $(addprefix fit-,phase barline chord phrase)
+FIT := $(addprefix fit-,phase barline chord key phrase)
 fit: $(FIT) fit-melody ## the analysis's weights anew from ../shared/data, one after the other (minutes each); fit-chord: these alone
 $(FIT): fit-%:
 	@$(MAKE) --no-print-directory $(B)/tools/$(firstword $(FIT_$*))

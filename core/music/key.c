@@ -40,13 +40,17 @@ int ct_key_of(const double weights[12]) {
     return best;
 }
 
-/* Lengths of the notes up to four beats, by bar of their start and pitch class. */
+static double weight(const ct_grid_note *n) {
+    return fmin(n->end - n->start, 4); /* beats */
+}
+
+/* Weights of the notes, by bar of their start and pitch class. */
 static void weigh(const ct_grid *grid, const ct_grid_note *notes, size_t count, double (*bars)[12]) {
     int32_t bar = 0;
     for (size_t i = 0; i < count; i++) {
         const ct_grid_note *n = &notes[i];
         while (bar + 1 < grid->bar_count && n->start >= grid->bars[bar + 1].beat) bar++;
-        bars[bar][n->pitch % 12] += fmin(n->end - n->start, 4);
+        bars[bar][n->pitch % 12] += weight(n);
     }
 }
 
@@ -129,13 +133,23 @@ static double dominant_share(const ct_chord *chords, int32_t beats, int root) {
     return all ? (double)here / all : 0;
 }
 
-/* Log odds of the minor one of two relative keys. The numbers are those of a logistic regression on 288 odd songs of
- * POP909, rounded. */
-static double leans_minor(int major, const double weights[12], const ct_chord *chords, int32_t beats) {
+void ct_key_leanings(int major, const ct_grid_note *notes, size_t count, const ct_chord *chords, int32_t beats,
+                     double out[CT_KEY_LEANINGS]) {
     int    minor = relative_of(major);
-    double fit = correlation(weights, major) - correlation(weights, minor);
-    return -0.2 - 6 * fit + 0.9 * begins_minor(chords, beats, major, minor % 12) +
-           20 * dominant_share(chords, beats, (minor + 7) % 12);
+    double weights[12] = {0};
+    for (size_t i = 0; i < count; i++) weights[notes[i].pitch % 12] += weight(&notes[i]);
+    out[CT_KEY_LEAN_ALWAYS] = 1;
+    out[CT_KEY_LEAN_FIT] = correlation(weights, major) - correlation(weights, minor);
+    out[CT_KEY_LEAN_BEGINS] = begins_minor(chords, beats, major, minor % 12);
+    out[CT_KEY_LEAN_DOMINANT] = dominant_share(chords, beats, (minor + 7) % 12);
+}
+
+/* Log odds of the minor one of two relative keys. */
+static double leans_minor(int major, const ct_grid_note *notes, size_t count, const ct_chord *chords, int32_t beats) {
+    double leanings[CT_KEY_LEANINGS], odds = 0;
+    ct_key_leanings(major, notes, count, chords, beats, leanings);
+    for (int i = 0; i < CT_KEY_LEANINGS; i++) odds += (double)ct_key_lean_weights[i] * leanings[i];
+    return odds;
 }
 
 /* Keys that share their seven notes are not told apart by windows, and short stretches are not believed: such bars take
@@ -148,30 +162,41 @@ static void settle(uint8_t *keys, int32_t count, int main_key) {
     }
 }
 
-/* How likely one of two relative keys is right, by how well the bars fit each pair of them; the sharpness of 10 fits
- * the odd songs. */
+/* How likely one of two relative keys is right, by how well the bars fit each pair of them. */
 static double pair_likelihood(const double *overall, int key) {
-    const double SHARP = 10;
+    const double sharpness = (double)ct_key_sharpness;
     double       sum = 0, mine = overall[key] + overall[relative_of(key)];
-    for (int major = 0; major < 12; major++) sum += exp(SHARP * (overall[major] + overall[relative_of(major)] - mine));
+    for (int major = 0; major < 12; major++)
+        sum += exp(sharpness * (overall[major] + overall[relative_of(major)] - mine));
     return 1 / sum;
+}
+
+/* The fits of each bar, and their mean over the bars. */
+static ct_status fit_bars(const ct_grid *grid, const ct_grid_note *notes, size_t count, ct_arena *arena,
+                          double (**fit)[KEYS], double overall[KEYS]) {
+    size_t n = (size_t)grid->bar_count;
+    double(*bars)[12] = ct_arena_alloc(arena, n, sizeof *bars);
+    *fit = ct_arena_alloc(arena, n, sizeof **fit);
+    if (!bars || !*fit) return CT_ENOMEM;
+    weigh(grid, notes, count, bars);
+    fit_keys((const double(*)[12])bars, grid->bar_count, *fit, overall);
+    return CT_OK;
+}
+
+ct_status ct_key_fits(const ct_grid *grid, const ct_grid_note *notes, size_t count, ct_arena *arena, double out[KEYS]) {
+    double(*fit)[KEYS];
+    return fit_bars(grid, notes, count, arena, &fit, out);
 }
 
 ct_status ct_key_bars(const ct_grid *grid, const ct_grid_note *notes, size_t count, const ct_chord *chords,
                       ct_arena *arena, int *main_key, float *confidence, uint8_t *out) {
     int32_t n = grid->bar_count;
-    double(*bars)[12] = ct_arena_alloc(arena, (size_t)n, sizeof *bars);
-    double(*fit)[KEYS] = ct_arena_alloc(arena, (size_t)n, sizeof *fit);
-    double overall[KEYS], weights[12] = {0};
-    if (!bars || !fit) return CT_ENOMEM;
-    weigh(grid, notes, count, bars);
-    for (int32_t b = 0; b < n; b++)
-        for (int i = 0; i < 12; i++) weights[i] += bars[b][i];
-    fit_keys((const double(*)[12])bars, n, fit, overall);
+    double(*fit)[KEYS], overall[KEYS];
+    CT_TRY(fit_bars(grid, notes, count, arena, &fit, overall));
     CT_TRY(follow((const double(*)[KEYS])fit, n, best_of(overall), arena, out));
     int held = most_held(out, n);
     settle(out, n, held);
-    double odds = leans_minor(held < 12 ? held : relative_of(held), weights, chords, grid->beat_count);
+    double odds = leans_minor(held < 12 ? held : relative_of(held), notes, count, chords, grid->beat_count);
     *main_key = (odds > 0) == (held >= 12) ? held : relative_of(held);
     for (int32_t b = 0; b < n; b++)
         if (out[b] == held) out[b] = (uint8_t)*main_key;
