@@ -1,6 +1,7 @@
 /* score.c -- see score.h. */
 #include "score.h"
 
+#include "draw.h"
 #include "mir.h"
 #include "table.h"
 
@@ -105,11 +106,8 @@ static ct_midi only_track(const ct_midi *midi, const char *name, ct_arena *arena
     return m;
 }
 
-static double uniform(uint64_t *state) { /* splitmix64 */
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return ((double)((z ^ z >> 31) >> 11) + 0.5) / 9007199254740992.0;
+static double uniform(uint64_t *state) {
+    return ((double)(draw(state) >> 11) + 0.5) / 9007199254740992.0;
 }
 
 static int by_start(const void *a, const void *b) {

@@ -1,6 +1,8 @@
 /* table.c -- see table.h. */
 #include "table.h"
 
+#include "draw.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,13 +41,6 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static uint64_t drawn(uint64_t *state) { /* splitmix64 */
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
 typedef struct score {
     double value, low, high;
     size_t songs;
@@ -67,7 +62,7 @@ static score score_of(enum metric metric) {
     for (size_t d = 0; d < DRAWINGS; d++) {
         double r = 0, t = 0;
         for (size_t i = 0; i < n; i++) {
-            const cell *c = &kept[drawn(&state) % n];
+            const cell *c = &kept[draw(&state) % n];
             r += c->right;
             t += c->total;
         }
