@@ -5,6 +5,6 @@
 #include "core/music/key.h"
 
 /* clang-format off */
-const float ct_key_lean_weights[CT_KEY_LEANINGS] = {0.487f, -8.830f, 0.591f, 13.868f};
+const float ct_key_lean_weights[CT_KEY_LEANINGS] = {0.481f, -8.840f, 0.585f, 14.353f};
 const float ct_key_sharpness = 21.0f;
 /* clang-format on */

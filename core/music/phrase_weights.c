@@ -5,10 +5,10 @@
 #include "core/music/phrase.h"
 
 /* clang-format off */
-const float ct_phrase_bias = -2.3834f;
+const float ct_phrase_bias = -2.3777f;
 const float ct_phrase_weights[CT_PHRASE_CUES] = {
-    0.3371f, 0.3996f, 0.4257f, -0.3026f, 0.0010f, 0.6031f, 0.0281f, 0.2812f, 0.2274f,
-    -0.0696f, 0.2737f, 0.2148f, 0.2826f, 0.4414f, 0.3216f, 0.1850f, -0.1049f, 0.2481f,
+    0.3404f, 0.4021f, 0.4275f, -0.3052f, 0.0029f, 0.6102f, 0.0284f, 0.2856f, 0.2323f,
+    -0.0677f, 0.2755f, 0.2160f, 0.2885f, 0.4281f, 0.3116f, 0.1714f, -0.1072f, 0.2476f,
 };
 const float ct_phrase_length[CT_PHRASE_LENGTHS] = {
     0.000f, -0.390f, -0.670f, -0.458f, 1.578f, -0.659f, -1.311f, -1.311f, 1.829f,
