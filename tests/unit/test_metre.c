@@ -1,6 +1,4 @@
 /* test_metre.c -- where bars lie in songs made here, whose files say nothing or the wrong thing. */
-#include "core/music/metre.h"
-
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,47 +7,7 @@
 
 #include <cmocka.h>
 
-typedef struct song {
-    ct_midi       midi;
-    ct_midi_note  notes[8192];
-    ct_midi_event metre;
-    ct_midi_track track;
-    ct_arena      arena;
-} song;
-
-static song *song_new(int numerator, int denominator) {
-    song *s = calloc(1, sizeof *s);
-    assert_non_null(s);
-    s->track.name = "";
-    s->metre = (ct_midi_event){.a = (int16_t)numerator, .b = (int16_t)denominator, .text = ""};
-    s->midi = (ct_midi){.ppq = 480, .tracks = &s->track, .track_count = 1, .notes = s->notes, .repairs = ""};
-    s->midi.metres = (ct_midi_list){&s->metre, numerator ? 1 : 0};
-    return s;
-}
-
-static void note(song *s, double start, double length, int pitch) {
-    assert_true(s->midi.note_count < CT_COUNT(s->notes));
-    s->notes[s->midi.note_count++] =
-        (ct_midi_note){llround(start * 480), llround((start + length) * 480), 0, 0, (uint8_t)pitch, 80, 0};
-}
-
-static int by_start(const void *pa, const void *pb) {
-    const ct_midi_note *a = pa, *b = pb;
-    if (a->start != b->start) return a->start < b->start ? -1 : 1;
-    return (a->pitch > b->pitch) - (a->pitch < b->pitch);
-}
-
-static ct_grid lay(song *s, ct_metre_report *report) {
-    ct_grid grid;
-    qsort(s->notes, s->midi.note_count, sizeof *s->notes, by_start);
-    assert_int_equal(ct_metre_grid(&s->midi, 1000, &s->arena, &grid, report), CT_OK);
-    return grid;
-}
-
-static void done(song *s) {
-    ct_arena_free(&s->arena);
-    free(s);
-}
+#include "grid_fixture.h"
 
 /* A bar of `beats` quarters: a chord with its bass on the first, one note on each, a tune in two notes. */
 static void bar(song *s, double at, int beats, int number) {
@@ -86,7 +44,7 @@ static void test_a_bar_of_two(void **state) {
     assert_int_equal(lround(g.bars[10].tick / 480 - 0.3), 40);
     assert_int_equal(lround(g.bars[12].tick / 480 - 0.3), 46);
     assert_int_equal(lround(g.bars[23].tick / 480 - 0.3), 90);
-    done(s);
+    song_done(s);
 }
 
 /* A waltz in a file that says 4/4, and common time in one that says 3/4. */
@@ -101,7 +59,7 @@ static void test_contradiction(void **state) {
         assert_int_equal(g.bar_count, 32);
         assert_int_equal(g.bars[5].metre, beats == 3 ? CT_3_4 : CT_4_4);
         assert_true(fabs(g.bars[5].tick - 5 * beats * 480) < 1);
-        done(s);
+        song_done(s);
     }
 }
 
@@ -124,7 +82,7 @@ static void test_change_of_metre(void **state) {
             int beats = b < 16 || b >= 32 ? outer : inner;
             assert_int_equal(g.bars[b].metre, beats == 3 ? CT_3_4 : CT_4_4);
         }
-        done(s);
+        song_done(s);
     }
 }
 
@@ -149,7 +107,7 @@ static void test_dotted_beats(void **state) {
             assert_int_equal(g.bars[b].metre, beats == 2 ? CT_6_8 : CT_9_8);
             assert_true(fabs(g.bars[b].tick / 480 - 1.5 * beats * b) < 0.02);
         }
-        done(s);
+        song_done(s);
     }
 }
 
@@ -164,7 +122,7 @@ static void test_pickup_by_music(void **state) {
         ct_grid g = lay(s, &report);
         assert_int_equal(g.bar_count, 17);
         assert_true(fabs(g.bars[1].tick - upbeat * 480) < 1);
-        done(s);
+        song_done(s);
     }
 }
 
@@ -183,7 +141,7 @@ static void test_syncopated_tune(void **state) {
                 note(s, 8 * phrase + AT[i] + shift, LENGTH[i], PITCH[i] - phrase % 3);
         ct_grid g = lay(s, &report);
         assert_true(fabs(g.phase / 480 - shift) < 0.02);
-        done(s);
+        song_done(s);
     }
 }
 
@@ -219,7 +177,7 @@ static void test_rubato(void **state) {
                     right += fabs(grid.bars[k].tick / 480 - (4.12 * b + 0.6 * sin(4 * b / 3.7) + 0.1)) < 0.25;
             assert_true(right >= 36);
         }
-        done(s);
+        song_done(s);
     }
 }
 

@@ -1,9 +1,4 @@
 /* test_time.c -- tempo and swing: what a beat is, how long it lasts, where its second half begins. */
-#include "core/music/analyse.h"
-#include "core/music/metre.h"
-#include "core/music/swing.h"
-#include "core/music/tempo.h"
-
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,68 +7,27 @@
 
 #include <cmocka.h>
 
-enum { PPQ = 480, NOTES = 4096, TEMPOS = 256 };
-
-typedef struct song {
-    ct_midi       midi;
-    ct_midi_note  notes[NOTES];
-    ct_midi_event metre, tempos[TEMPOS];
-    ct_midi_track track;
-    ct_arena      arena;
-} song;
-
-static song *song_new(int numerator, int denominator, double tempo) {
-    song *s = calloc(1, sizeof *s);
-    assert_non_null(s);
-    s->track.name = "";
-    s->metre = (ct_midi_event){.a = (int16_t)numerator, .b = (int16_t)denominator, .text = ""};
-    s->tempos[0].value = tempo;
-    s->midi = (ct_midi){.ppq = PPQ, .tracks = &s->track, .track_count = 1, .notes = s->notes, .repairs = ""};
-    s->midi.metres = (ct_midi_list){&s->metre, numerator ? 1 : 0};
-    s->midi.tempos = (ct_midi_list){s->tempos, 1};
-    return s;
-}
-
-static void note(song *s, double start, double length, int pitch, int channel) {
-    assert_true(s->midi.note_count < NOTES);
-    s->notes[s->midi.note_count++] = (ct_midi_note){
-        llround(start * PPQ), llround((start + length) * PPQ), 0, (uint8_t)channel, (uint8_t)pitch, 80, 0};
-}
+#include "core/music/analyse.h"
+#include "core/music/swing.h"
+#include "core/music/tempo.h"
+#include "grid_fixture.h"
 
 /* A bar of `beats` beats, each `beat` quarters long, whose second half begins at `half`. */
 static void bar(song *s, double at, int beats, double beat, double half, int number) {
     static const int ROOT[] = {0, 7, 9, 5, 0, 7, 5, 7}, TUNE[] = {72, 74, 76, 77, 79, 77, 74, 71};
     int              root = ROOT[number % 8];
-    note(s, at, beats * beat, 36 + root, 0);
+    note(s, at, beats * beat, 36 + root);
     for (int k = 0; k < beats; k++) {
-        note(s, at + k * beat, beat, 60 + root % 7, 0);
-        note(s, at + k * beat, half * beat, TUNE[(number + k) % 8], 0);
-        note(s, at + (k + half) * beat, (1 - half) * beat, TUNE[(number + k + 2) % 8], 0);
+        note(s, at + k * beat, beat, 60 + root % 7);
+        note(s, at + k * beat, half * beat, TUNE[(number + k) % 8]);
+        note(s, at + (k + half) * beat, (1 - half) * beat, TUNE[(number + k + 2) % 8]);
     }
-}
-
-static int by_start(const void *pa, const void *pb) {
-    const ct_midi_note *a = pa, *b = pb;
-    if (a->start != b->start) return a->start < b->start ? -1 : 1;
-    return (a->pitch > b->pitch) - (a->pitch < b->pitch);
-}
-
-static ct_grid lay(song *s, ct_metre_report *report) {
-    ct_grid grid;
-    qsort(s->notes, s->midi.note_count, sizeof *s->notes, by_start);
-    assert_int_equal(ct_metre_grid(&s->midi, 1000, &s->arena, &grid, report), CT_OK);
-    return grid;
 }
 
 static double tempo_of(song *s, const ct_grid *grid, int bar_number) {
     double tempos[1000];
     assert_int_equal(ct_tempo_bars(grid, &s->midi, &s->arena, tempos), CT_OK);
     return tempos[bar_number];
-}
-
-static void done(song *s) {
-    ct_arena_free(&s->arena);
-    free(s);
 }
 
 /* The same music, whose beats a metronome has, in a file that calls half or twice of one a quarter; with the bars it
@@ -92,7 +46,8 @@ static void test_half_and_double_speed(void **state) {
         {4, 207, 2, 64, CT_4_4, 207},
     };
     for (size_t i = 0; i < CT_COUNT(CASES); i++) {
-        song           *s = song_new(CASES[i].numerator, 4, CASES[i].tempo);
+        song           *s = song_new(CASES[i].numerator, 4);
+        s->tempos[0].value = CASES[i].tempo;
         int             per_bar = CASES[i].numerator == 3 ? 3 : 4;
         ct_metre_report report;
         for (int b = 0; b < 32; b++) bar(s, b * per_bar * CASES[i].beat, per_bar, CASES[i].beat, 0.5, b);
@@ -105,7 +60,7 @@ static void test_half_and_double_speed(void **state) {
         }
         assert_true(fabs(g.bars[0].tick) < 1);
         assert_true(fabs(tempo_of(s, &g, 3) - CASES[i].beats_a_minute) < 1e-6);
-        done(s);
+        song_done(s);
     }
 }
 
@@ -113,15 +68,16 @@ static void test_half_and_double_speed(void **state) {
 static void test_fast_with_sixteenths(void **state) {
     (void)state;
     for (int channel = 0; channel < 10; channel += 9) {
-        song           *s = song_new(4, 4, 220);
+        song           *s = song_new(4, 4);
+        s->tempos[0].value = 220;
         ct_metre_report report;
         for (int b = 0; b < 32; b++) {
             bar(s, 4 * b, 4, 1, 0.5, b);
-            for (int k = 0; k < 16; k++) note(s, 4 * b + k / 4.0, 0.25, 42, channel);
+            for (int k = 0; k < 16; k++) note(s, 4 * b + k / 4.0, 0.25, 42)->channel = (uint8_t)channel;
         }
         ct_grid g = lay(s, &report);
         assert_int_equal(g.bars[7].metre, channel ? CT_2_2 : CT_4_4);
-        done(s);
+        song_done(s);
     }
 }
 
@@ -136,7 +92,7 @@ static void test_swing(void **state) {
     (void)state;
     for (int k = 0; k < 14; k++) {
         double   half = 0.5 + 0.02 * k;
-        song    *s = song_new(4, 4, 120);
+        song    *s = song_new(4, 4);
         uint32_t seed = 1;
         for (int b = 0; b < 16; b++) bar(s, 4 * b, 4, 1, half, b);
         for (size_t i = 0; i < s->midi.note_count; i++) { /* played by hand */
@@ -145,7 +101,7 @@ static void test_swing(void **state) {
         }
         double swing = swing_of(s);
         if (half > 0.55 && half < 0.71) {
-            assert_true(fabs(swing - half - 7.5 / PPQ) < 0.01);
+            assert_true(fabs(swing - half - 7.5 / SONG_PPQ) < 0.01);
             ct_piece           piece;
             ct_analysis        info;
             ct_analyse_options options = ct_analyse_defaults();
@@ -156,7 +112,7 @@ static void test_swing(void **state) {
                 assert_true(piece.melody[i].start % 12 == 0 || piece.melody[i].start % 12 == 8);
         } else if (half < 0.53 || half > 0.73)
             assert_true(swing == 0);
-        done(s);
+        song_done(s);
     }
 }
 
@@ -164,16 +120,16 @@ static void test_swing(void **state) {
 static void test_not_swung(void **state) {
     (void)state;
     for (int kind = 0; kind < 3; kind++) {
-        song *s = song_new(kind == 1 ? 12 : 4, kind == 1 ? 8 : 4, 120);
+        song *s = song_new(kind == 1 ? 12 : 4, kind == 1 ? 8 : 4);
         for (int b = 0; b < 16; b++) {
             bar(s, (kind == 1 ? 6 : 4) * b, 4, kind == 1 ? 1.5 : 1, 2.0 / 3, b);
             if (kind == 0)
-                for (int k = 0; k < 4; k++) note(s, 4 * b + k + 1.0 / 3, 0.3, 67, 0);
+                for (int k = 0; k < 4; k++) note(s, 4 * b + k + 1.0 / 3, 0.3, 67);
             if (kind == 2)
-                for (int k = 0; k < 4; k++) note(s, 4 * b + k + 0.5, 0.4, 67, 0);
+                for (int k = 0; k < 4; k++) note(s, 4 * b + k + 0.5, 0.4, 67);
         }
         assert_true(swing_of(s) == 0);
-        done(s);
+        song_done(s);
     }
 }
 
@@ -181,25 +137,25 @@ static void test_not_swung(void **state) {
 static void test_swing_is_no_12_8(void **state) {
     (void)state;
     for (int triplets = 0; triplets < 2; triplets++) {
-        song           *s = song_new(0, 0, 120);
+        song           *s = song_new(0, 0);
         ct_metre_report report;
         for (int b = 0; b < 24; b++) {
             bar(s, 4 * b, 4, 1, 2.0 / 3, b);
-            for (int k = 0; triplets && k < 4; k++) note(s, 4 * b + k + 1.0 / 3, 0.3, 67, 0);
+            for (int k = 0; triplets && k < 4; k++) note(s, 4 * b + k + 1.0 / 3, 0.3, 67);
         }
         ct_grid g = lay(s, &report);
         assert_int_equal(g.bar_count, 24);
         assert_int_equal(g.bars[3].metre, triplets ? CT_12_8 : CT_4_4);
-        done(s);
+        song_done(s);
     }
 }
 
 /* ---- tempo */
 static song *with_tempos(int bars, double (*tempo)(int bar)) {
-    song *s = song_new(4, 4, 0);
+    song *s = song_new(4, 4);
     for (int b = 0; b < bars; b++) {
         bar(s, 4 * b, 4, 1, 0.5, b);
-        s->tempos[b] = (ct_midi_event){.tick = (int64_t)4 * PPQ * b, .value = tempo(b)};
+        s->tempos[b] = (ct_midi_event){.tick = (int64_t)4 * SONG_PPQ * b, .value = tempo(b)};
     }
     s->midi.tempos.count = (size_t)bars;
     return s;
@@ -241,21 +197,22 @@ static void test_tempos(void **state) {
         assert_int_equal(changes, CASES[i].changes);
         assert_true(fabs(after / before - 1) < 1e-9); /* it lasts as long */
         if (CASES[i].tempo == two_tempos) assert_true(tempos[0] == 100 && tempos[20] == 104);
-        done(s);
+        song_done(s);
     }
 }
 
 static void test_mean_tempo(void **state) {
     (void)state;
-    song  *s = song_new(4, 4, 60);
+    song  *s = song_new(4, 4);
+    s->tempos[0].value = 60;
     double mean;
-    s->tempos[1] = (ct_midi_event){.tick = 4 * PPQ, .value = 120};
+    s->tempos[1] = (ct_midi_event){.tick = 4 * SONG_PPQ, .value = 120};
     s->midi.tempos.count = 2;
-    assert_int_equal(ct_tempo_mean(&s->midi, 0, 8 * PPQ, &s->arena, &mean), CT_OK);
+    assert_int_equal(ct_tempo_mean(&s->midi, 0, 8 * SONG_PPQ, &s->arena, &mean), CT_OK);
     assert_true(fabs(mean - 80) < 1e-9); /* eight quarters in six seconds */
     assert_int_equal(ct_tempo_mean(&s->midi, 5, 5, &s->arena, &mean), CT_OK);
     assert_true(mean == 120);
-    done(s);
+    song_done(s);
 }
 
 int main(void) {
