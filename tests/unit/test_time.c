@@ -46,7 +46,7 @@ static void test_half_and_double_speed(void **state) {
         {4, 207, 2, 64, CT_4_4, 207},
     };
     for (size_t i = 0; i < CT_COUNT(CASES); i++) {
-        song           *s = song_new(CASES[i].numerator, 4);
+        song *s = song_new(CASES[i].numerator, 4);
         s->tempos[0].value = CASES[i].tempo;
         int             per_bar = CASES[i].numerator == 3 ? 3 : 4;
         ct_metre_report report;
@@ -68,7 +68,7 @@ static void test_half_and_double_speed(void **state) {
 static void test_fast_with_sixteenths(void **state) {
     (void)state;
     for (int channel = 0; channel < 10; channel += 9) {
-        song           *s = song_new(4, 4);
+        song *s = song_new(4, 4);
         s->tempos[0].value = 220;
         ct_metre_report report;
         for (int b = 0; b < 32; b++) {
@@ -203,7 +203,7 @@ static void test_tempos(void **state) {
 
 static void test_mean_tempo(void **state) {
     (void)state;
-    song  *s = song_new(4, 4);
+    song *s = song_new(4, 4);
     s->tempos[0].value = 60;
     double mean;
     s->tempos[1] = (ct_midi_event){.tick = 4 * SONG_PPQ, .value = 120};
