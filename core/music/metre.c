@@ -347,6 +347,7 @@ ct_status ct_metre_grid(const ct_midi *midi, int32_t bar_limit, ct_arena *arena,
     if (contradicted) report->from_events = false;
     report->events_refused = midi->metres.count && !report->from_events;
     if (!report->from_events) {
+        if (tempo < SLOWEST) l.quarter = midi->ppq / 2.0;
         if (tempo > FASTEST) {
             phase = ct_grid_phase(midi->notes, midi->note_count, l.quarter, NULL);
             if (!needs_quarters(midi, phase)) l.quarter *= 2;

@@ -64,6 +64,21 @@ static void test_half_and_double_speed(void **state) {
     }
 }
 
+/* A slow song whose file says 6/8, which its notes don't: beats are found from the music, and are a metronome's. */
+static void test_slow_and_wrong(void **state) {
+    (void)state;
+    song           *s = song_new(6, 8);
+    ct_metre_report report;
+    s->tempos[0].value = 39;
+    for (int b = 0; b < 32; b++) bar(s, 0.11 + 2 * b, 4, 0.5, 0.5, b);
+    ct_grid g = lay(s, &report);
+    assert_true(report.events_refused);
+    assert_int_equal(g.bar_count, 32);
+    assert_int_equal(g.bars[3].metre, CT_4_4);
+    assert_true(fabs(tempo_of(s, &g, 3) - 78) < 1e-6);
+    song_done(s);
+}
+
 /* A fast song with sixteenths keeps its quarters: halves have no place for them. Those of drums don't count. */
 static void test_fast_with_sixteenths(void **state) {
     (void)state;
@@ -218,6 +233,7 @@ static void test_mean_tempo(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_half_and_double_speed),
+        cmocka_unit_test(test_slow_and_wrong),
         cmocka_unit_test(test_fast_with_sixteenths),
         cmocka_unit_test(test_swing),
         cmocka_unit_test(test_not_swung),
